@@ -1,0 +1,5 @@
+"""Models by name: `ModelStore.get`; torch lives below this package and is imported only when a model is needed."""
+
+from components.models.store import ModelStore
+
+__all__ = ["ModelStore"]

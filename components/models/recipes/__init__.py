@@ -1,0 +1,1 @@
+"""How each bundled model was trained: run one with `python -m components.models.recipes.<name>`; imported by nothing."""

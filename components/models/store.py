@@ -1,0 +1,162 @@
+"""Where models come from: bundled weights and the package's MiniLM; each is loaded once, shared, and let go by size."""
+
+import hashlib
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from components.errors import InputError
+from components.settings import Settings
+
+T = TypeVar("T")
+BUNDLED = Path(__file__).resolve().parents[2] / "assets" / "models"
+
+
+class Shelf:
+    """A thread-safe least-recently-used cache bounded by bytes; concurrent callers of one key share one computation."""
+
+    def __init__(self, limit: int) -> None:
+        """`limit` is in bytes; the newest value always stays, even where it alone is larger."""
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._values: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._pending: dict[Hashable, Future[Any]] = {}
+
+    def fetch(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        """Return the value of `key`, making it with `make` if it is not there; a failure is not remembered."""
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+                return self._values[key][0]  # type: ignore[no-any-return]
+            future = self._pending.get(key)
+            mine = future is None
+            if future is None:
+                future = self._pending[key] = Future()
+        if not mine:
+            return future.result()  # type: ignore[no-any-return]
+        try:
+            value = make()
+            with self._lock:
+                self._values[key] = (value, size(value))
+                self._drop()
+            future.set_result(value)
+            return value
+        except BaseException as error:  # whatever happened, the callers that wait must hear of it
+            future.set_exception(error)
+            raise
+        finally:
+            with self._lock:
+                del self._pending[key]
+
+    def _drop(self) -> None:
+        while len(self._values) > 1 and self.bytes_held() > self._limit:
+            self._values.popitem(last=False)
+
+    def bytes_held(self) -> int:
+        """Return the sum of the sizes of all values."""
+        return sum(size for _, size in self._values.values())
+
+    def keys(self) -> tuple[Hashable, ...]:
+        """Return the keys held, the least recently used first."""
+        return tuple(self._values)
+
+
+def _weight(value: Any) -> int:
+    """Return the bytes of a module's or encoder's tensors, or of an array and all it is made of."""
+    parameters = getattr(value, "parameters", None)
+    if callable(parameters):
+        return sum(p.numel() * p.element_size() for p in parameters()) + sum(
+            b.numel() * b.element_size() for b in value.buffers()
+        )
+    if isinstance(value, tuple | list):
+        return sum(map(_weight, value))
+    if isinstance(value, dict):
+        return sum(map(_weight, value.values()))
+    return int(getattr(value, "nbytes", 1024))
+
+
+class ModelStore:
+    """Hands out models by name (`get`) and remembers results by content (`remember`)."""
+
+    def __init__(self, settings: Settings | None = None, folder: Path = BUNDLED) -> None:
+        """Nothing is loaded here; `folder` holds one folder a bundled model."""
+        self.settings = settings or Settings()
+        self.folder = folder
+        self._models = Shelf(self.settings.model_memory_mb << 20)
+        self._results = Shelf(self.settings.result_memory_mb << 20)
+        self._warmer = ThreadPoolExecutor(1, thread_name_prefix="warm-up")
+        self.warm = threading.Event()
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the bundled models."""
+        return tuple(sorted(p.parent.name for p in self.folder.glob("*/card.json")))
+
+    def card(self, name: str) -> dict[str, Any]:
+        """Return the card of a bundled model."""
+        path = self.folder / name / "card.json"
+        if name not in self.names():
+            raise InputError(f"There is no bundled model {name!r}; there are {', '.join(self.names()) or 'none'}.")
+        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return card
+
+    def get(self, name: str) -> Any:
+        """Return the model `name` in evaluation mode: a bundled one, `minilm`, or `hub:owner/name` where allowed."""
+        return self._models.fetch(name, lambda: self._load(name), _weight)
+
+    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the result of `make`, computed once a key; keys name the model, its input's digest and the knobs."""
+        return self._results.fetch(key, make, _weight)
+
+    def _load(self, name: str) -> Any:
+        if name == "minilm":
+            from components.models.encode import MiniLM
+
+            return MiniLM.from_package()
+        if name.startswith("hub:"):
+            from components.models.hub import load
+
+            return load(name.removeprefix("hub:"), self.settings)
+        return load_bundled(self.folder / name, self.card(name), self.settings.device)
+
+    def warm_up(self, names: tuple[str, ...]) -> None:
+        """Load models in the background; `warm` is set when all are there."""
+
+        def run() -> None:
+            for name in names:
+                self.get(name)
+            self.warm.set()
+
+        self._warmer.submit(run)
+
+
+def load_bundled(folder: Path, card: dict[str, Any], device: str = "cpu") -> Any:
+    """Build the card's net, check the SHA-256 of its weights and load them strictly, as float32, without gradients."""
+    import torch
+    from safetensors.torch import load as parse
+
+    weights = (folder / "model.safetensors").read_bytes()
+    found = hashlib.sha256(weights).hexdigest()
+    if found != card["sha256"]:
+        raise RuntimeError(f"{folder.name}: the weights' SHA-256 is {found}, its card says {card['sha256']}.")
+    net = build_net(card["net"], card["arguments"])
+    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in parse(weights).items()}, strict=True)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return net.to(device).eval().requires_grad_(False)
+
+
+def build_net(key: str, arguments: dict[str, Any]) -> Any:
+    """Build the architecture `key`, a module of `components.models.nets` (never an import path out of a file)."""
+    import importlib
+    import pkgutil
+
+    from components.models import nets
+
+    known = {m.name for m in pkgutil.iter_modules(nets.__path__) if not m.name.startswith("_")}
+    if key not in known:
+        raise RuntimeError(f"{key!r} is no architecture; there are {', '.join(sorted(known))}.")
+    return importlib.import_module(f"components.models.nets.{key}").build(**arguments)
