@@ -1,0 +1,1 @@
+"""Arrays in, plotly figures out: pure functions, the only place that imports plotly."""
