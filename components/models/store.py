@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from components.errors import InputError
+from components.models import vocabularies
 from components.settings import Settings
 
 T = TypeVar("T")
@@ -120,6 +121,8 @@ class ModelStore:
             from components.models.hub import load
 
             return load(name.removeprefix("hub:"), self.settings)
+        if name in vocabularies.LOADERS:
+            return vocabularies.LOADERS[name](self.folder)
         return load_bundled(self.folder / name, self.card(name), self.settings.device)
 
     def warm_up(self, names: tuple[str, ...]) -> None:
