@@ -1,0 +1,31 @@
+"""Starts Tokenscope: settings → models → page → server. Run `python app.py`."""
+
+import os
+import sys
+
+WARM = ("minilm", "sylber-small", "scene-vit")
+
+
+def main() -> None:
+    """Serve until interrupted; models are loaded in the background once the server listens."""
+    # Gradio and transformers read these when imported: no telemetry, no version check, no look-up of any host
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    from components.settings import Settings, SettingsError
+
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.exit(str(error))
+    if settings.hub == "off":
+        os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
+
+    from components.models import ModelStore
+    from demos._server import create, serve
+
+    models = ModelStore(settings)
+    serve(create(models), settings, ready=lambda: models.warm_up(WARM))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""Controls that know no method by name: the methods strip, the numbers table, the cards, and refused input."""
+
+import functools
+import html
+from collections.abc import Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
+
+import gradio as gr
+
+from components.errors import InputError
+from components.method import Card, Family, Finding, M, Method
+from components.models import ModelStore
+from components.plots.palette import hue
+from demos._linked import _View
+
+P = ParamSpec("P")
+R = TypeVar("R")
+MODEL_EVENTS = "model"  # the one pool of slots in which everything that runs a network waits
+
+
+def shown(handler: Callable[P, R]) -> Callable[P, R]:
+    """Turn an InputError of a handler into a message on the page; every other error stays a bug and is logged."""
+
+    @functools.wraps(handler)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return handler(*args, **kwargs)
+        except InputError as error:
+            # Gradio draws the message as HTML, and ours quote what the user gave
+            raise gr.Error(html.escape(str(error)), duration=12, print_exception=False) from None
+
+    return wrapper
+
+from gradio.events import Dependency
+
+class MethodPicker(_View):
+    """The methods strip of a tab: a list of {"method": name, "knobs": {...}}, the first chosen first."""
+
+    kind = "picker"
+    plotly = False
+
+    def __init__(self, family: Family[Any], *, chosen: Sequence[str], most: int = 3, elem_id: str) -> None:
+        value = [spec(family[name]) for name in chosen]
+        self.family = family
+        super().__init__(value, label="Methods", elem_id=elem_id, schema=schema(family), most=most)
+
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "object"}}
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
+
+
+def spec(cls: type[Method], **knobs: Any) -> dict[str, Any]:
+    """Return a method's name and knob values, the defaults where not given."""
+    return {"method": cls.name, "knobs": {name: cls.default(name) for name in cls.knobs()} | knobs}
+
+
+def schema(family: Family[Any]) -> list[dict[str, Any]]:
+    """Describe every method of a family as data: name, title, knobs with range, options and default."""
+    described = []
+    for name in family.names():
+        cls = family[name]
+        knobs = [
+            {"name": key, "label": k.label, "low": k.low, "high": k.high, "step": k.step,
+             "options": list(k.options), "help": k.help, "live": k.live, "default": cls.default(key)}
+            for key, k in cls.knobs().items()
+        ]
+        described.append({"name": name, "title": cls.card.title, "system": cls.card.system, "knobs": knobs})
+    return described
+
+
+def methods(family: Family[M], value: Any) -> list[M]:
+    """Build the chosen methods; anything that is no list of such choices is refused."""
+    if not isinstance(value, list) or not value:
+        raise InputError("No method is chosen; give a list of {method, knobs} with one or more entries.")
+    built = []
+    for entry in value:
+        if not isinstance(entry, dict) or not isinstance(entry.get("knobs", {}), dict):
+            raise InputError("A choice of method is not readable; give {method: name, knobs: {name: value}}.")
+        built.append(family.create(str(entry.get("method", "")), **entry.get("knobs", {})))
+    return built
+
+
+def numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return the numbers table as HTML: one row a method with its hue; numbers have three significant digits."""
+    head = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in ("method", *columns))
+    body = []
+    for slot, (title, *cells) in enumerate(rows):
+        dot = f"<span class='ts-dot' style='background:{hue(slot)}' aria-hidden='true'></span>"
+        tail = "".join(f"<td>{html.escape(number(cell))}</td>" for cell in cells)
+        body.append(f"<tr><th scope='row'>{dot}{html.escape(str(title))}</th>{tail}</tr>")
+    return (
+        "<div class='ts-scroll' tabindex='0' role='region' aria-label='Numbers'><table class='ts-numbers'>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>"
+    )
+
+
+def number(value: Any) -> str:
+    """Write a value for people: three significant digits, thousands apart, a dash for nothing.
+
+    >>> number(0.123456), number(1234567), number(None), number(1234.5)
+    ('0.123', '1,234,567', '–', '1,234')
+    """
+    if value is None or (isinstance(value, float) and value != value):
+        return "–"
+    if isinstance(value, bool) or isinstance(value, str):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def card_html(card: Card, slot: int | None = None, finding: Finding | None = None) -> str:
+    """Return a method's card as HTML: the claim, the paper's figure, what ours does otherwise, and the check."""
+    dot = "" if slot is None else f"<span class='ts-dot' style='background:{hue(slot)}' aria-hidden='true'></span>"
+    facts = [("Claim", card.claim), ("Paper's figure", card.figure), ("Ours", card.differs)]
+    if finding:
+        mark = "✓ holds" if finding.holds else "✗ does not hold"
+        facts.append(("Check", f"{mark}: {finding.measured} (paper: {finding.paper})"))
+        facts.append(("Measured on", f"{finding.on}; model: {finding.model}"))
+    rows = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in facts)
+    return (
+        f"<article class='ts-card'><h4>{dot}{html.escape(card.title)}</h4><p class='ts-quiet'>"
+        f"{html.escape(card.authors)} {card.year} · <a href='{html.escape(card.url, quote=True)}' target='_blank' "
+        f"rel='noopener noreferrer'>paper</a></p><dl>{rows}</dl></article>"
+    )
+
+
+def card_area(family: Family[Any], picker: MethodPicker, models: ModelStore, tab: str) -> None:
+    """Lay out the cards of the chosen methods, with a button that runs their checks here and now."""
+
+    def draw(value: Any) -> str:
+        chosen = methods(family, value)
+        return f"<div class='ts-cards'>{''.join(card_html(m.card, i) for i, m in enumerate(chosen))}</div>"
+
+    @shown
+    def run(value: Any, progress: gr.Progress = gr.Progress()) -> str:  # noqa: B008 (Gradio's way)
+        chosen = methods(family, value)
+        cards = []
+        for i, method in enumerate(chosen):
+            progress(i / len(chosen), desc=f"Checking {method.card.title}")
+            cards.append(card_html(method.card, i, type(method).check(models)))
+        return f"<div class='ts-cards'>{''.join(cards)}</div>"
+
+    with gr.Accordion("The cards: claim, the paper's figure, ours, check", open=False):
+        area = gr.HTML(draw(picker.value), elem_id=f"{tab}-cards", apply_default_css=False)
+        with gr.Row():
+            button = gr.Button("Check the claims here", elem_id=f"{tab}-check", size="sm", scale=0)
+            stop = gr.Button("Cancel", elem_id=f"{tab}-check-cancel", size="sm", scale=0)
+    picker.change(shown(draw), picker, area, queue=False, show_progress="hidden", api_visibility="private")
+    running = button.click(run, picker, area, concurrency_id=MODEL_EVENTS, api_visibility="private")
+    stop.click(None, cancels=[running], api_visibility="private")
+
+    def check(method: str) -> dict[str, Any]:
+        """Measure a method's claim and return what came out, the paper's figure and whether it holds."""
+        found = family[method].check(models)
+        return {"method": method, "measured": found.measured, "paper": found.paper, "holds": found.holds,
+                "on": found.on, "model": found.model}
+
+    gr.api(shown(check), api_name=f"{tab}_check", concurrency_id=MODEL_EVENTS)

@@ -1,0 +1,31 @@
+/* What a lab shows: figures, tables, token strips and sounds, one under another. */
+(() => {
+  const t = window.tokenscope;
+
+  t.kinds.panels = ({ element, props, watch }) => {
+    const root = element.querySelector(".ts-root");
+    const draw = async () => {
+      root.replaceChildren();
+      for (const panel of props.value || []) {
+        const holder = t.make("div", { class: "ts-panel" });
+        root.append(holder);
+        if (panel.figure) {
+          const plot = t.make("div", { class: "ts-plot", role: "img", "aria-label": panel.title });
+          holder.append(plot);
+          await t.draw(plot, panel.figure);
+        } else if (panel.url) {
+          holder.append(t.make("h4", { text: panel.title }),
+            t.make("audio", { controls: "", src: panel.url, "aria-label": panel.title }));
+        } else {
+          holder.append(t.make("h4", { text: panel.title }));
+          const body = t.make("div", { class: "ts-scroll", tabindex: "0", role: "region", "aria-label": panel.title });
+          body.innerHTML = panel.html; // built and escaped by the server
+          holder.append(body);
+        }
+      }
+    };
+    t.onTheme(element, draw);
+    watch("value", draw);
+    draw();
+  };
+})();
