@@ -1,7 +1,8 @@
 """Run a vision transformer with its tokens really dropped or merged between attention and MLP.
 
-The network brings `embed`, `blocks` (each with `attend` and `feed`) and `heads`; the decision about each layer is made
-by NumPy code that sees keys, attention and features, and returns a `Step`. Nothing is masked: the tensors get shorter.
+The network brings `embed`, `blocks` (each with `attend` and `feed`) and `heads`; the decision about each
+layer is made by NumPy code that sees keys, attention and features, and returns a `Step`. Nothing is masked:
+the tensors get shorter.
 """
 
 import time
@@ -23,11 +24,12 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What a rule may look at after the attention of `layer` (from 1 of `layers`) on one picture; CLS is token 0.
+    """What a rule may look at after the attention of `layer` (1 to `layers`) on one picture; CLS is token 0.
 
-    keys (tokens, head width) are the layer's, averaged over heads; attention (tokens,) is what CLS pays to each token,
-    averaged over heads; features (tokens, width) are the tokens after attention and its residual; sizes (tokens,) is
-    how many original tokens each one stands for; patches is the number of patches before any reduction.
+    keys (tokens, head width) are the layer's, averaged over heads; attention (tokens,) is what CLS pays to
+    each token, averaged over heads; features (tokens, width) are the tokens after attention and its
+    residual; sizes (tokens,) is how many original tokens each one stands for; patches is the number of
+    patches before any reduction.
     """
 
     layer: int
@@ -46,10 +48,10 @@ Decide = Callable[[Seen], Step | None]
 class Outcome:
     """What came of a run; arrays start with the batch axis.
 
-    steps holds for every picture its (layer, step) pairs; entering (layers + 1,) is the number of tokens, CLS counted,
-    that enter each layer, and that leave the last; features (batch, tokens, width) are the ones that are left;
-    heads maps each head to its output; macs and milliseconds are of the whole batch, the latter the fastest of the
-    repeats; deciding is the part of it spent in the rule.
+    steps holds for every picture its (layer, step) pairs; entering (layers + 1,) is the number of tokens,
+    CLS counted, that enter each layer, and that leave the last; features (batch, tokens, width) are the ones
+    that are left; heads maps each head to its output; macs and milliseconds are of the whole batch, the
+    latter the fastest of the repeats; deciding is the part of it spent in the rule.
     """
 
     steps: tuple[tuple[tuple[int, Step], ...], ...]
@@ -62,7 +64,7 @@ class Outcome:
 
 
 def run(net: Any, images: Floats, decide: Decide | None = None, repeats: int = 1) -> Outcome:
-    """Run `net` on images (batch, 3, height, width); `decide` None leaves all tokens; the fastest of `repeats` counts.
+    """Run `net` on images (batch, 3, height, width); the fastest of `repeats` counts; no `decide`, all stay.
 
     Every picture of a batch must keep the same number of tokens.
     """
@@ -70,14 +72,8 @@ def run(net: Any, images: Floats, decide: Decide | None = None, repeats: int = 1
 
     device = next(net.parameters()).device
     tensor = torch.as_tensor(np.ascontiguousarray(images, dtype=np.float32), device=device)
-    best: Outcome | None = None
     with torch.inference_mode():
-        for _ in range(max(1, repeats)):
-            outcome = _once(net, tensor, decide)
-            if best is None or outcome.milliseconds < best.milliseconds:
-                best = outcome
-    assert best is not None
-    return best
+        return min((_once(net, tensor, decide) for _ in range(max(1, repeats))), key=lambda o: o.milliseconds)
 
 
 def _once(net: Any, images: "Tensor", decide: Decide | None) -> Outcome:
@@ -99,7 +95,9 @@ def _once(net: Any, images: "Tensor", decide: Decide | None) -> Outcome:
                 for history, step in zip(steps, made, strict=True):
                     history.append((number, step))
         if x.shape[1] != sizes.shape[1]:
-            raise RuntimeError(f"Layer {number} holds {x.shape[1]} tokens, its matrices say {sizes.shape[1]}.")
+            raise RuntimeError(
+                f"Layer {number} holds {x.shape[1]} tokens, its matrices say {sizes.shape[1]}."
+            )
         halfway.append(x.shape[1])
         x = block.feed(x)
         entering.append(x.shape[1])
@@ -112,28 +110,37 @@ def _once(net: Any, images: "Tensor", decide: Decide | None) -> Outcome:
     )  # fmt: skip
 
 
-def _decide(decide: Decide, layer: int, layers: int, seen: tuple[Any, Any, Any], sizes: NDArray[np.float64],
-            patches: int) -> list[Step]:
+def _decide(
+    decide: Decide,
+    layer: int,
+    layers: int,
+    seen: tuple[Any, Any, Any],
+    sizes: NDArray[np.float64],
+    patches: int,
+) -> list[Step]:
     """Ask the rule for every picture of the batch; all of them reduce to one length, or none does."""
     keys, attention, features = (value.float().cpu().numpy() for value in seen)
     made = [
-        decide(Seen(layer, layers, keys[i], attention[i], features[i], sizes[i], patches)) for i in range(len(keys))
+        decide(Seen(layer, layers, keys[i], attention[i], features[i], sizes[i], patches))
+        for i in range(len(keys))
     ]
     steps = [step for step in made if step is not None]
     if steps and (len(steps) < len(made) or len({step.forward.shape for step in steps}) > 1):
-        raise RuntimeError(f"Layer {layer}: the pictures of one batch would differ in their number of tokens.")
+        raise RuntimeError(
+            f"Layer {layer}: the pictures of one batch would differ in their number of tokens."
+        )
     return steps
 
 
 def _log_size(sizes: NDArray[np.float64], x: "Tensor") -> "Tensor | None":
-    """Return log sizes (batch, tokens) for proportional attention, or nothing while every token stands for itself."""
+    """Return log sizes (batch, tokens) for proportional attention, nothing while every size is one."""
     import torch
 
     return None if (sizes == 1).all() else torch.as_tensor(np.log(sizes), dtype=x.dtype, device=x.device)
 
 
 def apply(matrices: tuple[TokenMatrix, ...], x: "Tensor") -> "Tensor":
-    """Return W X for every picture, x (batch, tokens in, width): a gather where W copies, a weighted sum elsewhere."""
+    """Return W X, x (batch, tokens in, width): a gather where W copies, else weighted sums."""
     import torch
 
     batch, tokens, width = x.shape
@@ -143,9 +150,15 @@ def apply(matrices: tuple[TokenMatrix, ...], x: "Tensor") -> "Tensor":
     parts = flat.index_select(0, torch.as_tensor(columns, device=x.device))
     if all(m.one_hot for m in matrices):
         return parts.reshape(batch, out, width)
-    rows = torch.as_tensor(np.concatenate([m.rows + i * out for i, m in enumerate(matrices)]), device=x.device)
+    rows = torch.as_tensor(
+        np.concatenate([m.rows + i * out for i, m in enumerate(matrices)]), device=x.device
+    )
     weights = torch.as_tensor(np.concatenate([m.weights for m in matrices]), dtype=x.dtype, device=x.device)
-    return x.new_zeros(batch * out, width).index_add_(0, rows, weights[:, None] * parts).reshape(batch, out, width)
+    return (
+        x.new_zeros(batch * out, width)
+        .index_add_(0, rows, weights[:, None] * parts)
+        .reshape(batch, out, width)
+    )
 
 
 def _recover(steps: list[list[tuple[int, Step]]], x: "Tensor", tokens: int) -> "Tensor":
@@ -157,20 +170,23 @@ def _recover(steps: list[list[tuple[int, Step]]], x: "Tensor", tokens: int) -> "
 
 
 def layer_macs(net: Any, entering: list[int], halfway: list[int]) -> float:
-    """Return the multiply-accumulates of all layers: n tokens in attention, n' after the reduction in the MLP.
+    """Return the layers' multiply-accumulates: n tokens in attention, n' after the reduction in the MLP.
 
-    A layer costs 4 n d² + 2 n² d + 2 n' d m: projections, scores with their mixture, and the MLP of width m. The rule
-    itself and the one row of [CLS] attention (n d) are left out, as in the papers; their time is measured instead.
+    A layer costs 4 n d² + 2 n² d + 2 n' d m: projections, scores with their mixture, and the MLP of width m.
+    The rule itself and the one row of [CLS] attention (n d) are left out, as in the papers; their time is
+    measured instead.
     """
     d, m = net.width, net.blocks[0].up.out_features
-    return float(sum(4 * n * d * d + 2 * n * n * d + 2 * h * d * m for n, h in zip(entering, halfway, strict=True)))
+    return float(
+        sum(4 * n * d * d + 2 * n * n * d + 2 * h * d * m for n, h in zip(entering, halfway, strict=True))
+    )
 
 
 _FIXED: "WeakKeyDictionary[Any, float]" = WeakKeyDictionary()
 
 
 def fixed_macs(net: Any) -> float:
-    """Return the multiply-accumulates of stem and heads on one picture, which no reduction changes; counted once."""
+    """Return the multiply-accumulates of stem and heads on one picture, which no reduction changes."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 

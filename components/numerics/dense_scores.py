@@ -1,4 +1,4 @@
-"""How good a dense prediction is: overlap of classes, error of disparity, agreement, objects that kept a token."""
+"""How good a dense prediction is: overlap of classes, error of disparity, agreement, objects kept."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,12 +32,14 @@ def agreement(first: Labels, second: Labels) -> float:
     return float((first == second).mean())
 
 
-def object_recall(kept: NDArray[np.integer], instances: Labels, grid: int, background: int = -1) -> tuple[int, int]:
+def object_recall(
+    kept: NDArray[np.integer], instances: Labels, grid: int, background: int = -1
+) -> tuple[int, int]:
     """Return how many visible objects have at least one kept patch, and how many there are.
 
-    kept are patch indices (row-major on a grid × grid raster); instances (height, width) has an object's id at each
-    of its pixels, `background` elsewhere. A patch holds an object that covers a quarter of it; an object that nowhere covers so
-    much is held by the patches of which it covers most.
+    kept are patch indices (row-major on a grid × grid raster); instances (height, width) has an object's id
+    at each of its pixels, `background` elsewhere. A patch holds an object that covers a quarter of it; an
+    object that nowhere covers so much is held by the patches of which it covers most.
     """
     size = instances.shape[0] // grid
     blocks = instances.reshape(grid, size, grid, size).swapaxes(1, 2).reshape(grid * grid, size * size)

@@ -1,8 +1,9 @@
-"""A token reduction as a matrix: Y = W X, W (tokens out, tokens in) with rows that sum to one (Token Transforming).
+"""A token reduction as a matrix, as Token Transforming has it: Y = W X, W (tokens out, tokens in).
 
-Pruning has one-hot rows, merging disjoint rows. A step also holds the way back R (tokens in, tokens out), rows that
-sum to one as well: a merged token returns to all its sources; a dropped one is filled from the kept token whose key
-is nearest by cosine. So dense heads get the full grid as R₁ R₂ … X, and both directions compose over the stages.
+Pruning has one-hot rows, merging disjoint rows. A step also holds the way back R (tokens in, tokens out),
+rows that sum to one as well: a merged token returns to all its sources; a dropped one is filled from the
+kept token whose key is nearest by cosine. So dense heads get the full grid as R₁ R₂ … X, and both directions
+compose over the stages.
 """
 
 from dataclasses import dataclass
@@ -64,12 +65,13 @@ class TokenMatrix:
         """Return the column with the largest weight of each row (rows,); the lower one at a tie."""
         order = np.lexsort((self.columns, -self.weights, self.rows))
         first = np.unique(self.rows[order], return_index=True)[1]
-        return self.columns[order][first]
+        strongest: Indices = self.columns[order][first]
+        return strongest
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One reduction: W, the way back R, how many original tokens each token out stands for (sizes), and the order.
+    """One reduction: W, the way back R, how many original tokens each one out stands for (sizes), the order.
 
     `order` lists the tokens in as a greedy rule chose them, without CLS; empty where there is no order.
     """
@@ -89,8 +91,8 @@ def identity(tokens: int) -> TokenMatrix:
 def pruning(chosen: Indices, keys: NDArray[np.floating], sizes: Floats) -> Step:
     """Keep CLS and the patches `chosen` (indices from 0, without CLS, in order of choice); drop the others.
 
-    keys (tokens, width) with CLS first decide from which kept patch a dropped one is filled. A kept token goes on
-    standing for what it stood for: the mass of the dropped ones is lost.
+    keys (tokens, width) with CLS first decide from which kept patch a dropped one is filled. A kept token
+    goes on standing for what it stood for: the mass of the dropped ones is lost.
     """
     if len(chosen) == 0:
         raise InputError("No patch was kept; keep at least one.")
@@ -106,9 +108,9 @@ def pruning(chosen: Indices, keys: NDArray[np.floating], sizes: Floats) -> Step:
 
 
 def merging(groups: Indices, sizes: Floats) -> Step:
-    """Average each group (tokens,), numbered from 0, weighted by how much every token stands for: mass is kept."""
+    """Average each group (tokens,), numbered from 0, weighted by the tokens' sizes: mass is kept."""
     tokens, out = len(groups), int(groups.max()) + 1
-    mass = np.bincount(groups, weights=sizes, minlength=out)
+    mass = np.bincount(groups, weights=sizes, minlength=out).astype(np.float64)
     columns = np.argsort(groups, kind="stable").astype(np.int64)
     rows = groups[columns]
     forward = TokenMatrix(rows, columns, sizes[columns] / mass[rows], (out, tokens))

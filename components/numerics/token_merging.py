@@ -1,4 +1,4 @@
-"""Which tokens to merge: bipartite soft matching of Token Merging (ToMe, section 3, "Bipartite Soft Matching")."""
+"""Which tokens to merge: the bipartite soft matching of Token Merging (ToMe, section 3)."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,10 @@ Indices = NDArray[np.int64]
 def bipartite_match(keys: NDArray[np.floating], r: int) -> Indices:
     """Merge the `r` most similar pairs of keys (tokens, width); return each token's group (tokens,) from 0.
 
-    Tokens alternate between sets A (even, with CLS at 0) and B (odd); each token of A finds its most similar one in
-    B by cosine; the `r` best of these edges are merged into their token of B, which may take several. CLS never
-    merges. `r` is cut to half of the patches, as in the paper. Groups are numbered in the order of the tokens that
-    stay, so the kept ones keep their order.
+    Tokens alternate between sets A (even, with CLS at 0) and B (odd); each token of A finds its most similar
+    one in B by cosine; the `r` best of these edges are merged into their token of B, which may take several.
+    CLS never merges. `r` is cut to half of the patches, as in the paper. Groups are numbered in the order of
+    the tokens that stay, so the kept ones keep their order.
     """
     tokens = len(keys)
     if r < 0:
@@ -38,8 +38,8 @@ def bipartite_match(keys: NDArray[np.floating], r: int) -> Indices:
 def merges_per_layer(patches: int, keep: float, layers: int) -> tuple[int, ...]:
     """Return how many tokens each layer merges so that round(keep · patches) are left after the last one.
 
-    The number is even over the layers (ToMe's constant r), the first ones taking what does not divide; a layer can
-    merge half of its patches at most, and what does not fit is left unmerged.
+    The number is even over the layers (ToMe's constant r), the first ones taking what does not divide; a
+    layer can merge half of its patches at most, and what does not fit is left unmerged.
     """
     gone = patches - round(keep * patches)
     schedule, left = [], patches

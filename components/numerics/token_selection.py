@@ -1,7 +1,8 @@
 """Which tokens to keep: rules that return indices in the order of choice.
 
-Vectors are (tokens, width); similarity is the cosine. Ties go to the lower index, so every rule is deterministic.
-The greedy rules cost O(k · tokens · width): a step compares all tokens with the newest choice alone.
+Vectors are (tokens, width); similarity is the cosine. Ties go to the lower index, so every rule is
+deterministic. The greedy rules cost O(k · tokens · width): a step compares all tokens with the newest choice
+alone.
 """
 
 import numpy as np
@@ -26,12 +27,12 @@ def by_attention(attention: NDArray[np.floating], k: int) -> Indices:
 
 
 def k_center(vectors: NDArray[np.floating], k: int, pivot: int) -> Indices:
-    """Greedy max-min (ToDRE v1): next is the token farthest from its nearest chosen one, distance 1 − cosine."""
+    """Greedy max-min (ToDRE v1): next is the token farthest from its nearest chosen one (1 − cosine)."""
     return _greedy(vectors, k, pivot, np.maximum, -np.inf)
 
 
 def max_sum(vectors: NDArray[np.floating], k: int, pivot: int) -> Indices:
-    """Greedy max-sum diversification (ToDRE v2): next is the token with the least sum of cosines to all chosen ones."""
+    """Greedy max-sum (ToDRE v2): next is the token with the least sum of cosines to all chosen ones."""
     return _greedy(vectors, k, pivot, np.add, 0.0)
 
 

@@ -61,7 +61,9 @@ def test_lengths_equal_what_the_matrices_say(net, images, kind):
     seen_lengths = []
 
     def watched(seen):
-        seen_lengths.append((seen.layer, len(seen.keys), len(seen.attention), len(seen.features), len(seen.sizes)))
+        seen_lengths.append(
+            (seen.layer, len(seen.keys), len(seen.attention), len(seen.features), len(seen.sizes))
+        )
         return RULES[kind](seen)
 
     outcome = reduce.run(net, images[:1], watched)
@@ -95,7 +97,9 @@ def masked_reference(net, image, steps):
                 if done[-1].forward.one_hot:
                     alive &= torch.as_tensor(forward.any(axis=0))
                 else:
-                    x = torch.as_tensor((back @ forward) @ x[0].numpy().astype(np.float64), dtype=x.dtype)[None]
+                    x = torch.as_tensor((back @ forward) @ x[0].numpy().astype(np.float64), dtype=x.dtype)[
+                        None
+                    ]
             x = block.feed(x)
         back = compose(tuple(done), 65)[1]
         forward = compose(tuple(done), 65)[0]
@@ -136,7 +140,7 @@ def test_the_matrix_times_the_tokens_is_what_the_network_went_on_with(net, image
 
 @pytest.mark.parametrize("kind", [None, *RULES])
 def test_macs_are_what_torch_counts(net, images, kind, monkeypatch):
-    """Torch's counter leaves the fused CPU attention out, so its calls are counted here by the shapes they get."""
+    """Torch does not count the fused attention on CPU, so its calls are counted here by their shapes."""
     import torch
     import torch.nn.functional as F
     from torch.utils.flop_counter import FlopCounterMode

@@ -9,7 +9,7 @@ def test_mean_iou_by_hand():
     predicted = np.array([[0, 1, 1], [1, 2, 0]])
     counts = ds.confusion(predicted, truth, 5)
     assert counts.sum() == 6
-    # class 0: 1 of {2 true, 2 predicted} -> 1/3; class 1: 2/3; class 2: 1/2; classes 3 and 4 are not in the truth
+    # class 0: 1 of {2 true, 2 predicted} -> 1/3; class 1: 2/3; class 2: 1/2; 3 and 4 are not there
     assert ds.mean_iou(counts) == pytest.approx((1 / 3 + 2 / 3 + 1 / 2) / 3)
     assert ds.mean_iou(ds.confusion(truth, truth, 5)) == 1
 

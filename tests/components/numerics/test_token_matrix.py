@@ -67,7 +67,9 @@ def test_a_dropped_token_is_filled_from_the_kept_patch_with_the_nearest_key():
     unit = KEYS / np.linalg.norm(KEYS, axis=1, keepdims=True)
     kept = [3, 8, 12]
     for token in range(1, 17):
-        expected = kept.index(token) if token in kept else int(np.argmax([unit[token] @ unit[k] for k in kept]))
+        expected = (
+            kept.index(token) if token in kept else int(np.argmax([unit[token] @ unit[k] for k in kept]))
+        )
         assert step.back.dense()[token].argmax() == 1 + expected
 
 

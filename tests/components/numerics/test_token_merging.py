@@ -58,7 +58,8 @@ def test_fewer_than_no_merges_are_refused():
 
 
 @pytest.mark.parametrize(
-    ("patches", "keep", "layers", "expected"), [(256, 0.5, 8, 128), (196, 0.2, 12, 39), (10, 0.05, 2, 3), (9, 1.0, 3, 9)]
+    ("patches", "keep", "layers", "expected"),
+    [(256, 0.5, 8, 128), (196, 0.2, 12, 39), (10, 0.05, 2, 3), (9, 1.0, 3, 9)],
 )
 def test_the_schedule_leaves_what_was_asked_where_halving_allows_it(patches, keep, layers, expected):
     left = patches

@@ -28,7 +28,7 @@ def test_the_greedy_rules_are_their_definitions(rule, score, seed):
 
 
 def test_k_center_covers_and_max_sum_clumps():
-    """Two far clusters and a middle one: max-sum alternates between the extremes, k-center takes the middle third."""
+    """Of two far clusters and a middle one max-sum takes the extremes, k-center the middle third."""
     angles = np.concatenate([np.full(5, 0.0), np.full(5, np.pi), np.full(5, np.pi / 2)])
     x = np.stack([np.cos(angles), np.sin(angles)], axis=1) + 1e-3 * np.arange(15)[:, None]
     assert ts.k_center(x, 3, 0)[2] >= 10
