@@ -23,7 +23,7 @@ class Vocabulary:
     """A tokenizer of the `tokenizers` library with what is needed to read its tokens."""
 
     def __init__(self, tokenizer: "Tokenizer") -> None:
-        """Padding and truncation are switched off: every token is shown, and none that is not there."""
+        """Switch padding and truncation off: every token is shown, and none that is not there."""
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self.tokenizer = tokenizer
@@ -62,7 +62,7 @@ class Vocabulary:
 
 
 class Tekken:
-    """Mistral's byte-level BPE vocabulary; ids begin after the 1,000 control tokens, as the models count them."""
+    """Mistral's byte-level BPE vocabulary; ids begin after the 1,000 control tokens, as in the models."""
 
     def __init__(self, encoding: "Encoding", size: int, control: int) -> None:
         """`size` counts the control tokens, of which there are `control`."""
@@ -78,9 +78,10 @@ class Tekken:
         raw = json.loads(path.read_text(encoding="utf-8"))
         facts = raw["config"]
         size, control = int(facts["default_vocab_size"]), int(facts["default_num_special_tokens"])
-        ranks = {base64.b64decode(entry["token_bytes"]): entry["rank"] for entry in raw["vocab"][: size - control]}
-        pattern = facts["pattern"]
-        return cls(Encoding("tekken", pat_str=pattern, mergeable_ranks=ranks, special_tokens={}), size, control)
+        entries = raw["vocab"][: size - control]
+        ranks = {base64.b64decode(entry["token_bytes"]): entry["rank"] for entry in entries}
+        encoding = Encoding("tekken", pat_str=facts["pattern"], mergeable_ranks=ranks, special_tokens={})
+        return cls(encoding, size, control)
 
 
 class SentencePiece:
@@ -110,7 +111,7 @@ def package_folder(package: str, folder: str) -> Path:
 
 
 def bundled(folder: Path) -> dict[str, Vocabulary]:
-    """Return the tokenizers that ship in `folder`, by the name of their file; each file's SHA-256 is checked."""
+    """Return the tokenizers that ship in `folder`, by file name; each file's SHA-256 is checked."""
     from tokenizers import Tokenizer
 
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))

@@ -52,10 +52,13 @@ class Text:
 class Tokens:
     """The tokens of a text in order.
 
-    pieces: the stretch of the text's UTF-8 behind each token (white space that a tokenizer skips belongs to the
-    piece after it, or to the last); ids: vocabulary indices; vocabulary: its size; unknown: how many tokens stand
-    for "unknown"; decoded: what the ids decode to, so that `decoded == text` is the round trip; bits (tokens,):
-    information of each token where a model gives it; embeddings (tokens, dim) where the tokenizer's model has them.
+    pieces: the stretch of the text's UTF-8 behind each token; they join to `text.utf8`. White space that a
+    tokenizer skips belongs to the piece after it, or to the last; a token that stands for nothing in the text
+    (a prefix that the tokenizer adds) has an empty piece. A text of which a tokenizer keeps nothing (white
+    space alone, for some) has no tokens. ids: vocabulary indices; vocabulary: its size; decoded: what the ids
+    decode to, so that `decoded == text` is the round trip; unknown: how many tokens stand for "unknown"; bits
+    (tokens,): information of each token where a model gives it; names: the vocabulary's own spelling of each
+    token, where it has one.
     """
 
     pieces: tuple[bytes, ...]
@@ -70,6 +73,11 @@ class Tokens:
         """Pieces and ids go together; anything else is a bug of the method."""
         if len(self.pieces) != len(self.ids):
             raise ValueError(f"{len(self.pieces)} pieces but {len(self.ids)} ids")
+
+    @cached_property
+    def nbytes(self) -> int:
+        """The memory that all this takes, roughly."""
+        return 120 * len(self.pieces) + 4 * len(self.decoded)
 
 
 class Tokenizer(Method):
