@@ -1,7 +1,8 @@
 """Questions about a generated scene with one-word answers, drawn from its list of objects.
 
-Seven kinds: colour, shape, count, exists, closest, texture, left. A question is only asked where it has one right
-answer: the object named is the only one of its description, the closest is closer by a margin, left is left by one.
+Seven kinds: colour, shape, count, exists, closest, texture, left. A question is only asked where it has one
+right answer: the object named is the only one of its description, the closest is closer by a margin, left is
+left by one.
 """
 
 from collections import Counter
@@ -14,16 +15,17 @@ from components.numerics.scene_shapes import COLOURS, SHAPES, TEXTURES
 KINDS = ("colour", "shape", "count", "exists", "closest", "texture", "left")
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight")
 CLOSER = 1.06  # the closest object's disparity is at least this factor above the next one's
-APART = 6 / 128  # in widths of the picture: how far centres are apart before one may be called left of the other
+APART = 6 / 128  # in widths of the picture: centres this far apart may be called left of one another
 
 
 @dataclass(frozen=True)
 class SceneObject:
     """One object as the picture shows it.
 
-    `box` is (left, top, right, bottom) in pixels of its whole outline cut to the picture, right and bottom exclusive;
-    `depth` is in units of the distance at which the picture's bottom edge stands (disparity = 1 / depth); `centre` is
-    the outline's middle column in widths of the picture; `visible` counts the pixels that no nearer object covers.
+    `box` is (left, top, right, bottom) in pixels of its whole outline, right and bottom exclusive; it may
+    reach over the picture's edge. `depth` is in units of the distance at which the picture's bottom edge
+    stands (disparity = 1 / depth); `centre` is the outline's middle column in widths of the picture;
+    `visible` counts the pixels that no nearer object covers.
     """
 
     id: int
@@ -65,7 +67,7 @@ def plural_of(shape: str) -> str:
 
 
 def ask(objects: tuple[SceneObject, ...], seed: int, each: int = 1) -> tuple[Question, ...]:
-    """Return up to `each` different questions of every kind, in the order of KINDS; fewer where a scene has no more."""
+    """Return up to `each` different questions of every kind, in the order of KINDS."""
     rng = np.random.default_rng((seed, 77))
     makers = (_colours, _shapes, _counts, _exists, _closest, _textures, _lefts)
     asked: list[Question] = []
@@ -80,13 +82,14 @@ def ask(objects: tuple[SceneObject, ...], seed: int, each: int = 1) -> tuple[Que
 
 
 def _balanced(questions: list[Question], rng: np.random.Generator) -> list[Question]:
-    """Order questions at random with every answer's turn coming round, so that no answer is the safe guess."""
+    """Order questions at random with every answer's turn coming round: no answer is the safe guess."""
     by_answer: dict[str, list[Question]] = {}
     for i in rng.permutation(len(questions)):
         by_answer.setdefault(questions[i].answer, []).append(questions[i])
     piles = [by_answer[a] for a in sorted(by_answer)]
     piles = [piles[i] for i in rng.permutation(len(piles))]
-    return [pile[turn] for turn in range(max(map(len, piles), default=0)) for pile in piles if turn < len(pile)]
+    turns = range(max(map(len, piles), default=0))
+    return [pile[turn] for turn in turns for pile in piles if turn < len(pile)]
 
 
 def _alone(objects: tuple[SceneObject, ...], key: str) -> list[SceneObject]:
@@ -96,7 +99,8 @@ def _alone(objects: tuple[SceneObject, ...], key: str) -> list[SceneObject]:
 
 
 def _colours(objects: tuple[SceneObject, ...]) -> list[Question]:
-    return [Question("colour", f"what colour is the {o.shape}", o.colour, o.id) for o in _alone(objects, "shape")]
+    alone = _alone(objects, "shape")
+    return [Question("colour", f"what colour is the {o.shape}", o.colour, o.id) for o in alone]
 
 
 def _shapes(objects: tuple[SceneObject, ...]) -> list[Question]:
@@ -107,7 +111,8 @@ def _shapes(objects: tuple[SceneObject, ...]) -> list[Question]:
 def _textures(objects: tuple[SceneObject, ...]) -> list[Question]:
     by_shape = [(o, o.shape) for o in _alone(objects, "shape")]
     by_colour = [(o, f"{o.colour} object") for o in _alone(objects, "colour")]
-    return [Question("texture", f"what texture is the {name}", o.texture, o.id) for o, name in by_shape + by_colour]
+    named = by_shape + by_colour
+    return [Question("texture", f"what texture is the {name}", o.texture, o.id) for o, name in named]
 
 
 def _counts(objects: tuple[SceneObject, ...]) -> list[Question]:
@@ -127,8 +132,9 @@ def _exists(objects: tuple[SceneObject, ...]) -> list[Question]:
     asked = [Question("exists", f"is there a {c} {s}", "yes", i) for (c, s), i in there.items()]
     colours, shapes = {o.colour for o in objects}, {o.shape for o in objects}
     hard = [(c, s) for c in sorted(colours) for s in sorted(shapes) if (c, s) not in there]
-    easy = [(c, s) for c in COLOURS for s in SHAPES if c not in colours or s not in shapes][: max(1, len(hard))]
-    return asked + [Question("exists", f"is there a {c} {s}", "no", -1) for c, s in hard + easy]
+    easy = [(c, s) for c in COLOURS for s in SHAPES if c not in colours or s not in shapes]
+    thinned = easy[:: max(1, len(easy) // max(1, len(hard)))]
+    return asked + [Question("exists", f"is there a {c} {s}", "no", -1) for c, s in hard + thinned]
 
 
 def _closest(objects: tuple[SceneObject, ...]) -> list[Question]:

@@ -1,7 +1,7 @@
-"""What the objects of a generated scene look like: outlines, surface textures, shading and the digits painted on them.
+"""What the objects of a generated scene look like: outlines, textures, shading, and digits painted on them.
 
-Everything is drawn in an object's own box: `u` runs from -1 (left) to 1 (right), `v` from -1 (top) to 1 (bottom),
-both (height, width).
+Everything is drawn in an object's own box: `u` runs from -1 (left) to 1 (right), `v` from -1 (top) to 1
+(bottom), both (height, width).
 """
 
 import numpy as np
@@ -33,10 +33,10 @@ ASPECT = {
 }
 # Rows of a 3 x 5 dot font, one digit a row, the leftmost dot the highest bit.
 GLYPHS = {
-    "0": (7, 5, 5, 5, 7), "1": (2, 6, 2, 2, 7), "2": (7, 1, 7, 4, 7), "3": (7, 1, 7, 1, 7), "4": (5, 5, 7, 1, 1),
-    "5": (7, 4, 7, 1, 7), "6": (7, 4, 7, 5, 7), "7": (7, 1, 2, 2, 2), "8": (7, 5, 7, 5, 7), "9": (7, 5, 7, 1, 7),
-    "A": (2, 5, 7, 5, 5), "C": (7, 4, 4, 4, 7), "E": (7, 4, 6, 4, 7), "H": (5, 5, 7, 5, 5), "T": (7, 2, 2, 2, 2),
-    "X": (5, 5, 2, 5, 5),
+    "0": (7, 5, 5, 5, 7), "1": (2, 6, 2, 2, 7), "2": (7, 1, 7, 4, 7), "3": (7, 1, 7, 1, 7),
+    "4": (5, 5, 7, 1, 1), "5": (7, 4, 7, 1, 7), "6": (7, 4, 7, 5, 7), "7": (7, 1, 2, 2, 2),
+    "8": (7, 5, 7, 5, 7), "9": (7, 5, 7, 1, 7), "A": (2, 5, 7, 5, 5), "C": (7, 4, 4, 4, 7),
+    "E": (7, 4, 6, 4, 7), "H": (5, 5, 7, 5, 5), "T": (7, 2, 2, 2, 2), "X": (5, 5, 2, 5, 5),
 }  # fmt: skip
 
 
@@ -57,8 +57,9 @@ def outline(shape: str, u: Floats, v: Floats) -> Mask:
     if shape == "ball":
         return radius <= 1
     if shape == "ring":
-        return (radius <= 1) & (radius >= 0.55)
-    # Five straight-edged points: inside one tenth of the turn the edge is the line from the tip (1) to the notch (0.45).
+        hollow: Mask = (radius <= 1) & (radius >= 0.55)
+        return hollow
+    # Five straight-edged points: in a tenth of the turn the edge runs from the tip (1) to the notch (0.45).
     tenth = np.pi / 5
     turn = np.abs(np.mod(np.arctan2(u, -v) + tenth, 2 * tenth) - tenth)
     edge = 0.45 * np.sin(tenth) / (np.sin(turn) + 0.45 * np.sin(tenth - turn))
@@ -67,25 +68,30 @@ def outline(shape: str, u: Floats, v: Floats) -> Mask:
 
 
 def shading(shape: str, u: Floats, v: Floats, light: float) -> Floats:
-    """Return the brightness (height, width), about 0.55 to 1.15; `light` is the sun's side, -1 left to 1 right."""
+    """Return the brightness (height, width), 0.5 to 1.2; `light` is the sun's side, -1 left to 1 right."""
     if shape == "ball":
         bulge = np.sqrt(np.clip(1 - u * u - v * v, 0, 1))
-        return (0.6 + 0.5 * np.clip(0.45 * light * u - 0.5 * v + 0.6 * bulge, 0, 1)).astype(np.float32)
-    if shape == "box":
-        return np.where(v < -0.7, 1.15, 0.85 + 0.15 * light * u).astype(np.float32)
-    if shape == "ring":
-        return (0.85 + 0.2 * (light * u - v) / 1.5).astype(np.float32)
-    return (0.85 + 0.25 * light * u).astype(np.float32)
+        bright = 0.6 + 0.5 * np.clip(0.45 * light * u - 0.5 * v + 0.6 * bulge, 0, 1)
+    elif shape == "box":
+        bright = np.where(v < -0.7, np.float32(1.15), 0.85 + 0.15 * light * u)
+    elif shape == "ring":
+        bright = 0.85 + 0.2 * (light * u - v) / 1.5
+    else:
+        bright = 0.85 + 0.25 * light * u
+    shaded: Floats = bright.astype(np.float32, copy=False)
+    return shaded
 
 
 def pattern(texture: str, height: int, width: int) -> Mask:
-    """Return where the darker tint of a texture lies, (height, width); periods are 4 px or a fifth of the height."""
+    """Return where a texture is dark, (height, width); its period is a fifth of the height, or 4 px."""
     period = max(4.0, height / 5)
     y, x = np.arange(height)[:, None], np.arange(width)[None, :]
     if texture == "striped":
-        return np.mod(x + y, period) < period / 2
+        stripes: Mask = np.mod(x + y, period) < period / 2
+        return stripes
     if texture == "checked":
-        return (np.floor(2 * y / period).astype(int) + np.floor(2 * x / period).astype(int)) % 2 == 0
+        squares: Mask = (np.floor(2 * y / period) + np.floor(2 * x / period)) % 2 == 0
+        return squares
     if texture == "dotted":
         offset = (np.floor(y / period) % 2) * period / 2
         dx, dy = np.mod(x + offset, period) - period / 2, np.mod(y, period) - period / 2
