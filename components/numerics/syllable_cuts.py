@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from components.numerics.boundary_peaks import runs
+
 Frames = NDArray[np.floating[Any]]
 _CHUNK = 16  # frames compared at once; a syllable of 200 ms has 10
 _TINY = 1e-12
@@ -51,12 +53,6 @@ def cut_syllables(
         swept = _sweep(frames, norms, sums, start, end, merge_threshold, cosines)
         pieces += _refine(frames, norms, sums, swept, merge_threshold)
     return Cuts(np.asarray(pieces, np.int64).reshape(-1, 2), norms, cosines)
-
-
-def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Return the stretches of true values as half-open ranges (stretches, 2)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
-    return edges.astype(np.int64).reshape(-1, 2)
 
 
 def _sweep(

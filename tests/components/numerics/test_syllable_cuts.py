@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.numerics.syllable_cuts import cut_syllables, runs, segment_means
+from components.numerics.syllable_cuts import cut_syllables, segment_means
 
 
 def cosine(a, b):
@@ -114,10 +114,6 @@ def test_speech_mask_gates_frames_besides_the_norm():
 def test_nothing_to_cut():
     assert cut_syllables(np.zeros((0, 4)), 0.5, 0.8).bounds.shape == (0, 2)
     assert cut_syllables(np.zeros((7, 4)), 0.5, 0.8).bounds.shape == (0, 2)
-
-
-def test_runs_are_half_open():
-    assert runs(np.array([True, False, True, True])).tolist() == [[0, 1], [2, 4]]
 
 
 def test_segment_means_are_the_means():
