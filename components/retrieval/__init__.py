@@ -33,7 +33,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Documents, with queries {id: text} and relevance judgements {query id: {document id: grade}} where known.
+    """Documents, with queries {id: text} and judgements {query id: {document id: grade}} where known.
 
     `language` is "english" or "turkish" (it chooses the stemmer and the lower-casing).
     """
@@ -48,18 +48,30 @@ class Corpus:
         """Refuse an empty or oversized corpus, empty or oversized documents, and ids that occur twice."""
         if not 1 <= len(self.documents) <= MOST_DOCUMENTS:
             raise InputError(
-                f"The corpus has {len(self.documents):,} documents; 1 to {MOST_DOCUMENTS:,} fit: give one a line."
+                f"The corpus has {len(self.documents):,} documents; 1 to {MOST_DOCUMENTS:,} fit: "
+                "give one a line."
             )
         seen: set[str] = set()
         for document in self.documents:
             if document.id in seen:
-                raise InputError(f"The document id {document.id[:60]!r} occurs twice; give every document its own.")
+                raise InputError(f"The document id {document.id[:60]!r} occurs twice; give each its own.")
             seen.add(document.id)
             if not document.full.strip() or len(document.full) > LONGEST_DOCUMENT:
                 raise InputError(
                     f"Document {document.id[:60]!r} has {len(document.full):,} characters; "
                     f"1 to {LONGEST_DOCUMENT:,} fit: split or drop it."
                 )
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Return the place of every document id."""
+        return {document.id: i for i, document in enumerate(self.documents)}
+
+    def place(self, document: str) -> int:
+        """Return the place of one document id; an unknown id is refused."""
+        if document not in self.position:
+            raise InputError(f"The corpus has no document {document[:60]!r}; take an id out of a ranking.")
+        return self.position[document]
 
     @cached_property
     def digest(self) -> str:
@@ -81,16 +93,35 @@ class Match:
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
-    """Document ids by falling score; ties by id. `milliseconds` is the search alone, indexing apart."""
+    """Document ids by falling score; ties by id. `milliseconds` is the whole answer, query encoding included.
+
+    Documents that a lexical method does not find at all are left out, so a ranking may be empty. `ceiling`
+    is the largest score that can be reached (the number of query tokens for MaxSim, 1 for a cosine), where
+    there is one: score / ceiling compares across queries.
+    """
 
     ids: tuple[str, ...]
     scores: tuple[float, ...]
     milliseconds: float
     bytes_per_document: float
+    ceiling: float | None = None
+
+
+def usable_query(text: str) -> str:
+    """Return `text` without surrounding blanks; refuse an empty or oversized query."""
+    query = text.strip()
+    if not query:
+        raise InputError("The query is empty; type a few words or a question.")
+    if len(query) > LONGEST_QUERY:
+        raise InputError(f"The query has {len(query):,} characters; up to {LONGEST_QUERY:,} fit: shorten it.")
+    return query
 
 
 class Index(ABC):
-    """A corpus as one method sees it; safe to search from several threads."""
+    """A corpus as one method sees it; safe to search from several threads.
+
+    Every method refuses a query that `usable_query` refuses, and a document id that is not in the corpus.
+    """
 
     bytes_per_document: float
     seconds: float  # spent on building
