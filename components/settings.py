@@ -39,6 +39,8 @@ class Settings:
     """Every setting with its default; the environment key is the field's name in capitals after the prefix."""
 
     hub: str = "off"
+    hub_endpoint: str = "https://huggingface.co"
+    hub_largest_mb: int = 600
     host: str = "127.0.0.1"
     port: int = 7860
     device: str = "cpu"
@@ -72,6 +74,8 @@ class Settings:
 
 _CASTS: dict[str, Callable[[str], Any]] = {
     "hub": _one_of("off", "curated", "any"),
+    "hub_endpoint": _text,
+    "hub_largest_mb": _whole(1, 100_000),
     "host": _text,
     "port": _whole(0, 65535),
     "device": _one_of("cpu", "cuda", "auto"),

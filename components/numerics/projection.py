@@ -54,10 +54,10 @@ def pca(vectors: Vectors) -> NDArray[np.float64]:
     >>> pca(np.array([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]]))[:, 0].tolist()
     [-2.0, 0.0, 2.0]
     """
-    centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, keepdims=True)
-    points = np.zeros((len(centred), 2))
-    if centred.size == 0:
+    points = np.zeros((len(vectors), 2))
+    if np.size(vectors) == 0:
         return points
+    centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, keepdims=True)
     values, axes = np.linalg.eigh(centred.T @ centred)
     for column, index in enumerate(np.argsort(values)[::-1][:2]):
         axis = axes[:, index]
@@ -70,10 +70,10 @@ def umap(vectors: Vectors, seed: int) -> NDArray[np.float64]:
     """Project (n, dim) by UMAP (cosine, 15 neighbours or all, minimum distance 0.1) from a random state: (n, 2)."""
     import warnings
 
-    import umap as umap_learn
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a seeded run is single-threaded, and says so each time
+        warnings.simplefilter("ignore")  # an optional part needs TensorFlow; a seeded run has one thread: both say so
+        import umap as umap_learn
+
         model = umap_learn.UMAP(
             n_neighbors=min(NEIGHBOURS, len(vectors) - 1), metric="cosine", min_dist=0.1, random_state=seed,
             init="random" if len(vectors) < 4 * NEIGHBOURS else "spectral",
