@@ -63,9 +63,8 @@ def _allowed(name: str, settings: Settings) -> Checkpoint:
 
 def _fetch(checkpoint: Checkpoint, settings: Settings) -> Path:
     """Check what the repository holds and how large it is, then download the few files that are needed."""
-    from httpx import HTTPError
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
     try:
         facts = HfApi(endpoint=settings.hub_endpoint).model_info(
@@ -86,7 +85,7 @@ def _fetch(checkpoint: Checkpoint, settings: Settings) -> Path:
             hf_hub_download(checkpoint.repository, name, revision=facts.sha, endpoint=settings.hub_endpoint)
             for name in wanted
         ]
-    except (HTTPError, HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         raise InputError(
             f"The hub could not be reached for {checkpoint.repository} ({type(error).__name__}); "
             "go on with the bundled models, or try again later."
