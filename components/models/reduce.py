@@ -161,6 +161,14 @@ def apply(matrices: tuple[TokenMatrix, ...], x: "Tensor") -> "Tensor":
     )
 
 
+def applied(matrix: TokenMatrix, tokens: NDArray[np.floating[Any]]) -> Floats:
+    """Return W X of tokens (tokens in, width) as the network computes it, in single precision."""
+    import torch
+
+    product: Floats = apply((matrix,), torch.as_tensor(tokens, dtype=torch.float32)[None])[0].numpy()
+    return product
+
+
 def _recover(steps: list[list[tuple[int, Step]]], x: "Tensor", tokens: int) -> "Tensor":
     """Return the full grid (batch, tokens, width) by each picture's composed way back."""
     if not any(steps):

@@ -63,7 +63,7 @@ class TokenMatrix:
 
     def strongest(self) -> Indices:
         """Return the column with the largest weight of each row (rows,); the lower one at a tie."""
-        order = np.lexsort((self.columns, -self.weights, self.rows))
+        order = np.lexsort((self.columns, -self.weights.round(6), self.rows))  # sums of equals differ in the last bit
         first = np.unique(self.rows[order], return_index=True)[1]
         strongest: Indices = self.columns[order][first]
         return strongest

@@ -6,6 +6,7 @@ method only decides; the network is run, its tokens really dropped or merged, by
 """
 
 import hashlib
+import importlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from components.errors import InputError
 from components.method import Family, Lab, Method
 from components.models import ModelStore
-from components.models.reduce import Outcome, Seen, run
+from components.models.reduce import Decide, Outcome, Seen, run
 from components.numerics.scenes import Scene, scene
 from components.numerics.token_matrix import Step, TokenMatrix, compose, identity
 
@@ -164,12 +165,13 @@ class Reducer(Method):
     def __call__(self, picture: Picture, models: ModelStore) -> Reduction:
         """Run the network on `picture` with its tokens really reduced; the same input is run once."""
         key = (MODEL, models.card(MODEL)["sha256"], self.name, self, picture.digest)
-        return models.remember(key, lambda: self._run(picture, models))
+        return models.remember(key, lambda: self.run(picture, models, self.decide))
 
-    def _run(self, picture: Picture, models: ModelStore) -> Reduction:
+    def run(self, picture: Picture, models: ModelStore, decide: Decide) -> Reduction:
+        """Run the network on `picture`, asking `decide` after every layer's attention."""
         net = models.get(MODEL)
         image = picture.square(net.size)
-        outcome = run(net, pixels_first(image[None]), self.decide, REPEATS)
+        outcome = run(net, pixels_first(image[None]), decide, REPEATS)
         return Reduction(
             image, net.side, tuple(Stage(n, s.forward, s.back, s.order) for n, s in outcome.steps[0]),
             outcome.entering, predictions(outcome)[0], outcome.features[0], outcome.macs,
@@ -199,5 +201,7 @@ class VisionLab(Lab):
         """Return the panels."""
 
 
+# Imported first: loading the folder later would put the module in the place of the family of this name
+importlib.import_module(f"{__name__}.labs")
 reducers: Family[Reducer] = Family(__name__)
 labs: Family[VisionLab] = Family(f"{__name__}.labs")
