@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from components.models.nets.dense_vit import DenseViT, build
 from components.models.recipes._run import Budget, arguments, load_checkpoint, publish, save_checkpoint
@@ -110,6 +110,11 @@ def fast_attention() -> Iterator[None]:
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(False)
 
 
+def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
+    """Return the moving average after one more step, over 500 steps or, while young, a tenth of all."""
+    return average + (current - average) * max(0.002, 10 / (10 + float(seen)))
+
+
 class Training:
     """The state of a run: net, its moving average, optimiser and counts, all of it in the checkpoint."""
 
@@ -117,8 +122,7 @@ class Training:
         torch.manual_seed(options.seed)
         self.options = options
         self.net = build(**NET).to(options.device)
-        follow = get_ema_multi_avg_fn(0.998)  # type: ignore[no-untyped-call]
-        self.average = AveragedModel(self.net, multi_avg_fn=follow)
+        self.average = AveragedModel(self.net, avg_fn=follow)
         self.optimisers = optimisers(self.net)
         self.step, self.spent = 0, 0.0
         self.path = Path(options.work) / f"{NAME}.pt"
