@@ -1,7 +1,7 @@
 """What every method is made of: its card, its knobs, the family that lists it, and the panels a lab shows.
 
-A method is a frozen dataclass: its fields are the knobs, calling it is the method. A value that exists is valid,
-because knobs and inputs refuse in `__post_init__`.
+A method is a frozen dataclass: its fields are the knobs, calling it is the method. A value that exists is
+valid, because knobs and inputs refuse in `__post_init__`.
 """
 
 import importlib
@@ -69,8 +69,9 @@ def switch(default: bool, label: str, *, help: str = "", live: bool = True) -> A
 class Card:
     """Where a method comes from and what it promises.
 
-    `claim` is one falsifiable sentence; `figure` is the paper's own number for its own set-up; `differs` says what
-    ours leaves out or does smaller; `system` is the number of the research system (1 to 24), none for a peer.
+    `claim` is one falsifiable sentence; `figure` is the paper's own number for its own set-up; `differs` says
+    what ours leaves out or does smaller; `system` is the number of the research system (1 to 24), none for a
+    peer.
     """
 
     title: str
@@ -186,7 +187,8 @@ class Family(Generic[M]):
         return cls(**knobs)
 
 
-# ---- the shapes a lab can show; `components.plots` draws each of them -------------------------------------------
+# ---- the shapes a lab can show; `components.plots` draws each of them
+# -------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)

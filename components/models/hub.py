@@ -1,8 +1,9 @@
 """Optional checkpoints from a model hub: off unless the host allows them, safetensors only, never remote code.
 
-`curated` allows the list below at its pinned revisions; `any` allows every repository of a known architecture, at
-the revision its main branch has when it is first asked for. What is loaded is the plain architecture of
-transformers; the one exception is Sylber, published as a bare state dict of a nine-layer HuBERT.
+`curated` allows the list below at its pinned revisions; `any` allows every repository of a known
+architecture, at the revision its main branch has when it is first asked for. What is loaded is the plain
+architecture of transformers; the one exception is Sylber, published as a bare state dict of a nine-layer
+HuBERT.
 """
 
 import json

@@ -17,8 +17,8 @@ FEWEST = 5  # UMAP of fewer points says nothing
 class MapPoints:
     """Pieces on the embedding map.
 
-    ids and labels one a piece; vectors (pieces, dim); series (pieces,) says by which of `names` a piece was made;
-    hover is the text shown over a point (the label where left out); note says what the vectors are.
+    ids and labels one a piece; vectors (pieces, dim); series (pieces,) says by which of `names` a piece was
+    made; hover is the text shown over a point (the label where left out); note says what the vectors are.
     """
 
     ids: tuple[str, ...]
@@ -48,8 +48,8 @@ class MapPoints:
 def pca(vectors: Vectors) -> NDArray[np.float64]:
     """Project (n, dim) on its first two principal axes: (n, 2).
 
-    Each axis points to where its largest loading is positive, so the picture does not flip from run to run; axes
-    without variance are zero.
+    Each axis points to where its largest loading is positive, so the picture does not flip from run to run;
+    axes without variance are zero.
 
     >>> pca(np.array([[0.0, 0.0], [2.0, 0.0], [4.0, 0.0]]))[:, 0].tolist()
     [-2.0, 0.0, 2.0]

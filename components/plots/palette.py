@@ -5,7 +5,8 @@ Figures leave paper, plot ground, font and grid colours to the page, which knows
 
 from typing import Any
 
-# Okabe and Ito's colour-blind safe set, in the order in which methods are chosen; legible on light and dark ground
+# Okabe and Ito's colour-blind safe set, in the order in which methods are chosen; legible on light and dark
+# ground
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 ACCENT = "#E6007A"
 DIMMED = "rgba(128,128,128,0.25)"
