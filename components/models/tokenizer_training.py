@@ -1,5 +1,6 @@
 """Untrained tokenizers with their trainers, for the shipped ones and for those trained on a pasted text."""
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,9 @@ def untrained(algorithm: str, size: int) -> tuple["Tokenizer", Any]:
         tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = decoders.WordPiece()
-        return tokenizer, trainers.WordPieceTrainer(special_tokens=[UNKNOWN], **quiet)
+        return tokenizer, trainers.WordPieceTrainer(
+            special_tokens=[UNKNOWN], limit_alphabet=size // 2, **quiet
+        )
     if algorithm == "words":
         tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -65,3 +68,12 @@ def stretches(text: str) -> Iterator[str]:
         end = text.find("\n", start + 10_000) + 1 or len(text)
         yield text[start:end]
         start = end
+
+
+def short_words(text: str) -> Iterator[str]:
+    """Yield the words of a text, each with the white space before it, in parts of at most 64 characters.
+
+    Trainers take time in the square of the longest word, and a pasted text may be one word.
+    """
+    for found in re.finditer(r"\s{0,64}\S{1,64}|\s{1,64}", text):
+        yield found.group()

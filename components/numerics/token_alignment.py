@@ -4,6 +4,7 @@ Characters are Unicode code points. Byte positions count from 0 in the text's UT
 position between two pieces.
 """
 
+import unicodedata
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -12,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Zl", "Zp", "Zs"})
+MARKS = frozenset({"Mc", "Me", "Mn"})
 
 
 def byte_starts(text: str) -> Ints:
@@ -93,3 +96,24 @@ def character_spans(pieces: Sequence[bytes]) -> tuple[Ints, NDArray[np.bool_]]:
     last = np.where(empty, index[starts], index[np.maximum(ends - 1, 0)] + 1)
     cuts = ~empty & (~begins[starts] | ~begins[ends])
     return np.stack([index[starts], last], axis=1), cuts
+
+
+def legible(piece: bytes) -> str:
+    """Return a piece as it can be read: nothing invisible, bytes of cut characters in hexadecimal.
+
+    A space is ␣, control characters are their pictures (␊ for a line feed), other invisible characters are
+    ⟨U+200B⟩, a cut character's bytes ⟨E2⟩, and a mark with nothing to sit on gets a dotted circle.
+    """
+    return "".join(_legible(c, i == 0) for i, c in enumerate(piece.decode(errors="surrogateescape")))
+
+
+def _legible(character: str, first: bool) -> str:
+    point = ord(character)
+    if 0xDC80 <= point <= 0xDCFF:
+        return f"⟨{point - 0xDC00:02X}⟩"
+    if point <= 0x20 or point == 0x7F:
+        return chr(0x2421 if point == 0x7F else 0x2423 if point == 0x20 else 0x2400 + point)
+    category = unicodedata.category(character)
+    if category in INVISIBLE:
+        return f"⟨U+{point:04X}⟩"
+    return "◌" + character if first and category in MARKS else character

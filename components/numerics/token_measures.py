@@ -130,7 +130,7 @@ def agreement(tokenizations: Sequence[Sequence[bytes]]) -> np.ndarray[tuple[int,
 
 
 def premium(tokens: int, base: int) -> float:
-    """Return the tokens of a sentence over those of the same sentence in the base language (Petrov et al.)."""
+    """Return a sentence's tokens over those of the same sentence in the base language (Petrov et al.)."""
     return _over(tokens, base)
 
 

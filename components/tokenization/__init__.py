@@ -1,6 +1,7 @@
-"""Tokenization: a text in, its tokens out. Pieces are bytes and join to the text's UTF-8, whatever the tokenizer."""
+"""Tokenization: a text in, its tokens out, as bytes that join to the text's UTF-8 whatever the tokenizer."""
 
 import hashlib
+import importlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,4 +98,6 @@ class TokenizationLab(Lab):
 
 
 tokenizers: Family[Tokenizer] = Family(__name__)
+# loaded first, so that the folder's name does not take the family's place later
+importlib.import_module(f"{__name__}.labs")
 labs: Family[TokenizationLab] = Family(f"{__name__}.labs")

@@ -33,7 +33,8 @@ class Bert(Tokenizer):
         found = on_samples(cls(), models)
         english, emoji = found["English prose"], found["Emoji and marks"]
         return Finding(
-            measured=f"{english.unknown_share:.1%} unknown in English prose, {english.characters_per_token:.2f} "
+            measured=f"{english.unknown_share:.1%} unknown in English prose, "
+            f"{english.characters_per_token:.2f} "
             f"characters a token; {emoji.unknown_share:.0%} unknown among emoji and marks",
             paper=cls.card.figure,
             holds=english.unknown_share == 0,

@@ -23,7 +23,8 @@ class Bpe(Tokenizer):
         claim="A fixed vocabulary of merged pairs spells every text, rare words and other scripts included, "
         "in fewer tokens than bytes.",
         figure="open vocabulary: no unknown tokens",
-        differs="Merges bytes, not characters, and within stretches of one character class; 4,096 tokens from 6 MB "
+        differs="Merges bytes, not characters, and within stretches of one character class; 4,096 "
+        "tokens from 6 MB "
         "of English novels.",
     )
 
@@ -37,7 +38,8 @@ class Bpe(Tokenizer):
         prose = found["English prose"].bytes_per_token
         least = min(found, key=lambda kind: found[kind].bytes_per_token)
         return Finding(
-            measured=f"{lossless} of {len(found)} texts spelled without loss; {prose:.2f} bytes a token for English "
+            measured=f"{lossless} of {len(found)} texts spelled without loss; {prose:.2f} bytes a "
+            "token for English "
             f"prose, least {found[least].bytes_per_token:.2f} ({least})",
             paper=cls.card.figure,
             holds=lossless == len(found) and found[least].bytes_per_token > 1,

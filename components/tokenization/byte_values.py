@@ -20,7 +20,8 @@ class ByteValues(Tokenizer):
         authors="Xue et al.",
         year=2022,
         url="https://arxiv.org/abs/2105.13626",
-        claim="Every text is exactly as many tokens as its UTF-8 has bytes, none is unknown, and nothing is lost.",
+        claim="Every text is exactly as many tokens as its UTF-8 has bytes, none is unknown, and "
+        "nothing is lost.",
         figure="1 byte a token, 0 % unknown, by construction",
         differs="Ids are the byte values 0 to 255; ByT5 puts three special tokens before them.",
     )
@@ -41,7 +42,8 @@ class ByteValues(Tokenizer):
         exact = all(found[kind].tokens == len(content.encode()) for kind, content in samples().items())
         lossless = sum(m.round_trip for m in found.values())
         return Finding(
-            measured=f"{'1' if exact else 'not 1'} byte a token; {lossless} of {len(found)} texts come back unchanged",
+            measured=f"{'1' if exact else 'not 1'} byte a token; {lossless} of {len(found)} texts "
+            "come back unchanged",
             paper=cls.card.figure,
             holds=exact and lossless == len(found),
             on=f"{len(found)} example texts, {sum(m.tokens for m in found.values()):,} tokens",

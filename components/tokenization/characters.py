@@ -22,7 +22,8 @@ class Characters(Tokenizer):
         authors="Clark et al.",
         year=2022,
         url="https://arxiv.org/abs/2103.06874",
-        claim="Without any trained vocabulary every text is one token a code point, and nothing is unknown or lost.",
+        claim="Without any trained vocabulary every text is one token a code point, and nothing is "
+        "unknown or lost.",
         figure="1 character a token, 0 % unknown, by construction",
         differs="Ids are the code points, as in CANINE, without its hashing and its down-sampling network.",
     )
@@ -44,7 +45,8 @@ class Characters(Tokenizer):
         lengths = premiums(cls(), models)
         spread = max(lengths.values()) / min(lengths.values())
         return Finding(
-            measured=f"{'1' if exact else 'not 1'} character a token; {lossless} of {len(found)} texts unchanged; "
+            measured=f"{'1' if exact else 'not 1'} character a token; {lossless} of {len(found)} "
+            "texts unchanged; "
             f"the longest of {len(lengths)} languages takes {spread:.1f} times the shortest",
             paper=cls.card.figure,
             holds=exact and lossless == len(found),

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from components.errors import InputError
 from components.method import Card, Finding, choice, knob
 from components.models import ModelStore
-from components.models.tokenizer_training import stretches, train
+from components.models.tokenizer_training import short_words, train
 from components.models.vocabularies import Vocabulary
 from components.tokenization import Text, Tokenizer, Tokens, tokenizers
 from components.tokenization._encoding import encode
@@ -23,8 +22,10 @@ class Live(Tokenizer):
         authors="Gallé",
         year=2019,
         url="https://aclanthology.org/D19-1141/",
-        claim="A larger BPE vocabulary never makes its own training text longer, and each doubling gains less.",
-        figure="no figure; the paper relates BPE's quality to the length that it reaches at a vocabulary size",
+        claim="A larger BPE vocabulary never makes its own training text longer, and each doubling "
+        "gains less.",
+        figure="no figure; the paper relates BPE's quality to the length that it reaches at a "
+        "vocabulary size",
         differs="Trains in a moment on the text shown, with the pre-tokenizers of our shipped vocabularies.",
     )
     algorithm: str = choice("bpe", ("bpe", "wordpiece", "unigram"), "Algorithm")
@@ -33,18 +34,13 @@ class Live(Tokenizer):
     )
 
     def __call__(self, text: Text, models: ModelStore) -> Tokens:
-        if not text.content.strip():
-            return Tokens((), (), self.size, "") if not text.content else self._refuse()
         return encode(self.vocabulary(text, models), text)
 
-    def _refuse(self) -> Tokens:
-        raise InputError("The text is white space alone; give some words to train on.")
-
     def vocabulary(self, text: Text, models: ModelStore) -> Vocabulary:
-        """Return the vocabulary trained on `text`, smaller than asked for where the text has no more pairs."""
+        """Return the vocabulary trained on `text`, smaller than asked for where no pair is left."""
         key = ("live vocabulary", self.algorithm, self.size, text.digest)
         return models.remember(
-            key, lambda: Vocabulary(train(self.algorithm, self.size, stretches(text.content)))
+            key, lambda: Vocabulary(train(self.algorithm, self.size, short_words(text.content)))
         )
 
     @classmethod

@@ -15,7 +15,7 @@ SPACE = "▁"
 @tokenizers.add
 @dataclass(frozen=True)
 class SentencePieceMistral(Tokenizer):
-    """32,768 tokens; a space becomes ▁, one is put in front, and what is not in the vocabulary falls to bytes."""
+    """32,768 tokens; a space becomes ▁, one is put in front, and what is not a token falls to bytes."""
 
     card: ClassVar[Card] = Card(
         title="SentencePiece (Mistral)",
@@ -24,7 +24,8 @@ class SentencePieceMistral(Tokenizer):
         url="https://arxiv.org/abs/1808.06226",
         claim="Tokenization is lossless: decoding the tokens of a text gives the text back.",
         figure="Decode(Encode(Normalize(text))) = Normalize(text)",
-        differs="The model file is Mistral's v3, from the package mistral-common; it normalises nothing but reads ▁ "
+        differs="The model file is Mistral's v3, from the package mistral-common; it normalises "
+        "nothing but reads ▁ "
         "as a space.",
     )
 

@@ -22,10 +22,12 @@ class Tekken(Tokenizer):
         authors="Mistral AI",
         year=2024,
         url="https://mistral.ai/news/mistral-nemo",
-        claim="Beside Mistral's older SentencePiece vocabulary, Tekken takes a half of the tokens for Korean and a "
+        claim="Beside Mistral's older SentencePiece vocabulary, Tekken takes a half of the tokens "
+        "for Korean and a "
         "third for Arabic.",
         figure="2 times fewer tokens for Korean, 3 times fewer for Arabic",
-        differs="The vocabulary file is Mistral's own, from the package mistral-common; text only, no chat markers.",
+        differs="The vocabulary file is Mistral's own, from the package mistral-common; text only, "
+        "no chat markers.",
     )
 
     def __call__(self, text: Text, models: ModelStore) -> Tokens:

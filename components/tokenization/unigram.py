@@ -1,5 +1,6 @@
 """Unigram: the most probable segmentation, with a small vocabulary that ships."""
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,9 +22,11 @@ class Unigram(Tokenizer):
         authors="Kudo",
         year=2018,
         url="https://arxiv.org/abs/1804.10959",
-        claim="Every stretch is cut into the tokens whose product of probabilities is the largest of all ways.",
+        claim="Every stretch is cut into the tokens whose product of probabilities is the largest "
+        "of all ways.",
         figure="section 3.2: the Viterbi search finds the best segmentation",
-        differs="Works on bytes behind the same pre-tokenizer as our BPE; the best segmentation alone, no sampling.",
+        differs="Works on bytes behind the same pre-tokenizer as our BPE; the best segmentation "
+        "alone, no sampling.",
     )
 
     def __call__(self, text: Text, models: ModelStore) -> Tokens:
@@ -32,14 +35,16 @@ class Unigram(Tokenizer):
     @classmethod
     def check(cls, models: ModelStore) -> Finding:
         vocabulary = models.get("text-tokenizers")["unigram"]
-        scores = {token: score for token, score in vocabulary.configuration["model"]["vocab"]}
-        stretches = [s for s, _ in vocabulary.tokenizer.pre_tokenizer.pre_tokenize_str(sample("English prose"))]
+        scores = dict(vocabulary.configuration["model"]["vocab"])
+        cut = vocabulary.tokenizer.pre_tokenizer.pre_tokenize_str(sample("English prose"))
+        stretches = [stretch for stretch, _ in cut]
         best = [most_probable(stretch, scores) for stretch in stretches]
         ours = cls()(Text(sample("English prose")), models)
         bits = float(ours.bits.sum()) if ours.bits is not None else 0.0
-        least = -sum(score for _, score in best) / 0.6931471805599453
+        least = -sum(score for _, score in best) / math.log(2)
         return Finding(
-            measured=f"{bits:.1f} bits against {least:.1f} for the best segmentation by an own Viterbi search",
+            measured=f"{bits:.1f} bits against {least:.1f} for the best segmentation by an own "
+            "Viterbi search",
             paper=cls.card.figure,
             holds=abs(bits - least) < 1e-3 * least,
             on=f"English prose, {len(stretches)} stretches, {len(ours.pieces)} tokens",

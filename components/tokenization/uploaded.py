@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from components.errors import InputError
 from components.method import Card, Finding
@@ -13,6 +14,7 @@ from components.tokenization import Text, Tokenizer, Tokens, tokenizers
 from components.tokenization._encoding import encode
 from components.tokenization._samples import sample
 
+T = TypeVar("T")
 LARGEST = 20_000_000  # characters of JSON
 GROWTH = 64  # how many times its length a normaliser may make a text
 
@@ -58,15 +60,15 @@ class Uploaded(Tokenizer):
 def read(source: str) -> Vocabulary:
     """Return the vocabulary of a tokenizer.json; what is no such file is refused."""
     if not source.strip():
-        raise InputError("No tokenizer.json is given; upload one (the file that the tokenizers library writes).")
+        raise InputError("No tokenizer.json is given; upload one, as the tokenizers library writes it.")
     if len(source) > LARGEST:
-        raise InputError(f"The file has {len(source):,} characters; up to {LARGEST:,} fit: upload a smaller one.")
+        raise InputError(f"The file has {len(source):,} characters; up to {LARGEST:,} fit: choose another.")
     try:
         content = json.loads(source)
     except (ValueError, RecursionError):
         raise InputError("The file is not JSON; upload the tokenizer.json of a model.") from None
     if not isinstance(content, dict) or not isinstance(content.get("model"), dict):
-        raise InputError("The file has no part called model; upload the tokenizer.json, not another of the files.")
+        raise InputError("The file has no part called model; upload the tokenizer.json, no other file.")
     if growth(content.get("normalizer")) > GROWTH or growth(content.get("decoder")) > GROWTH:
         raise InputError(f"The file's replacements lengthen texts more than {GROWTH} times; upload another.")
     from tokenizers import Tokenizer as Parsed
@@ -87,5 +89,16 @@ def growth(part: Any) -> int:
     return own * growth([v for v in part.values() if isinstance(v, dict | list)])
 
 
-def guarded(run: Any) -> Any:
-    return run()
+def guarded(run: Callable[[], T]) -> T:
+    """Return what `run` returns; what the parser refuses, or stumbles over, is the file's fault.
+
+    The library raises bare `Exception`, and where its own code panics an error that is not even that.
+    """
+    try:
+        return run()
+    except InputError:
+        raise
+    except BaseException as error:
+        if type(error) is not Exception and type(error).__name__ != "PanicException":
+            raise
+        raise InputError("The file is no tokenizer that works; upload a complete tokenizer.json.") from None

@@ -20,9 +20,11 @@ class Words(Tokenizer):
         authors="Sennrich et al.",
         year=2016,
         url="https://arxiv.org/abs/1508.07909",
-        claim="A fixed list of words cannot spell rare words: in text from another domain many become unknown.",
+        claim="A fixed list of words cannot spell rare words: in text from another domain many "
+        "become unknown.",
         figure="no figure; the motive for subwords: translation is an open-vocabulary problem",
-        differs="A list from 6 MB of novels, to show the problem that subwords solve; [UNK] stands for the rest.",
+        differs="A list from 6 MB of novels, to show the problem that subwords solve; [UNK] stands "
+        "for the rest.",
     )
 
     def __call__(self, text: Text, models: ModelStore) -> Tokens:
