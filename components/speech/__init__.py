@@ -1,4 +1,4 @@
-"""Speech: a clip in, its segments out. Times are seconds from the clip's start, samples mono float32 at 16 kHz."""
+"""Speech: a clip in, its segments out. Times are seconds, samples mono float32 at 16 kHz."""
 
 import hashlib
 from abc import abstractmethod
@@ -30,11 +30,11 @@ class Clip:
             raise InputError("This is no mono signal; give one channel of samples at 16 kHz.")
         if not SHORTEST <= self.seconds <= LONGEST:
             raise InputError(
-                f"The clip lasts {self.seconds:.2f} s; a clip of {SHORTEST} s to {LONGEST / 60:.0f} min fits: "
-                "record again or cut it."
+                f"The clip lasts {self.seconds:.2f} s; a clip of {SHORTEST} s to {LONGEST / 60:.0f} min "
+                "fits: record again or cut it."
             )
         if not np.isfinite(self.samples).all():
-            raise InputError("The clip holds samples that are no numbers; export it again as 16-bit audio.")
+            raise InputError("The clip holds samples that are no numbers; export it as 16-bit audio.")
         object.__setattr__(self, "samples", np.ascontiguousarray(self.samples, np.float32))
 
     @property
@@ -50,7 +50,7 @@ class Clip:
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """One curve over the frames (frames,) that a decision was made on, with the threshold it was compared to."""
+    """One curve over the frames (frames,) that a decision was made on, and the threshold it met."""
 
     title: str
     values: NDArray[np.floating[Any]]
@@ -61,9 +61,9 @@ class Trace:
 class Segmentation:
     """Segments in order, none overlapping; gaps between them are silence.
 
-    bounds (segments, 2) in seconds; rate in frames per second; offset is the time of frame 0's centre in seconds;
-    embeddings (segments, dim) hold one vector a segment, (segments, 0) where the method has none; features
-    (frames, dim) are what the segments were cut from, where there are any.
+    bounds (segments, 2) in seconds; rate in frames per second; offset is the time of frame 0's centre in
+    seconds; embeddings (segments, dim) hold one vector a segment, (segments, 0) where the method has none;
+    features (frames, dim) are what the vectors are means of, where there are any.
     """
 
     bounds: NDArray[np.float64]
@@ -75,11 +75,12 @@ class Segmentation:
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """A segmentation that exists is in order and finite; anything else is a bug of the method."""
+        """Fail on what is out of order or not finite: that is a bug of the method."""
         flat = self.bounds.reshape(-1)
         if self.bounds.ndim != 2 or self.bounds.shape[1] != 2 or not np.isfinite(flat).all():
             raise ValueError(f"bounds must be finite (segments, 2), not {self.bounds.shape}")
-        if (np.diff(self.bounds, axis=1) <= 0).any() or (self.bounds[1:, 0] < self.bounds[:-1, 1] - 1e-9).any():
+        overlapping = (self.bounds[1:, 0] < self.bounds[:-1, 1] - 1e-9).any()
+        if (np.diff(self.bounds, axis=1) <= 0).any() or overlapping:
             raise ValueError("segments must be in order and not overlap")
         if len(self.embeddings) != len(self.bounds) or not np.isfinite(self.embeddings).all():
             raise ValueError("every segment needs one finite vector")

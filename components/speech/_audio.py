@@ -71,7 +71,7 @@ def _mono(file: Any) -> Iterator[Mono]:
 
 
 def resampled(blocks: Iterator[Mono], rate: int) -> Iterator[Mono]:
-    """Yield `blocks` of a signal at `rate` Hz as blocks at 16 kHz; the same as resampling the whole at once."""
+    """Yield `blocks` of a signal at `rate` Hz as blocks at 16 kHz, the same as resampled at once."""
     from scipy.signal import resample_poly
 
     common = gcd(rate, RATE)

@@ -56,25 +56,28 @@ class Sylber(Segmenter):
         """Return the syllables; the vectors are the mean features of each segment."""
         heard, encoder_ms = encoded(clip, models)
         started = time.perf_counter()
-        cuts = cut_syllables(heard.features, self.norm_threshold, self.merge_threshold)
+        traces: tuple[Trace, ...]
         if self.decoder == PAPER:
-            ranges = cuts.bounds
-            bounds = seconds_of(ranges, heard.rate, heard.offset, clip.seconds)
+            cuts = cut_syllables(heard.features, self.norm_threshold, self.merge_threshold)
+            ranges, bounds = cuts.bounds, seconds_of(cuts.bounds, heard.rate, heard.offset, clip.seconds)
+            traces = (
+                Trace("Norm of the features", cuts.norms, self.norm_threshold),
+                Trace("Cosine to the running mean", cuts.cosines, self.merge_threshold),
+            )
         else:
             bounds = self._head(heard, clip.seconds)
             ranges = frames_of(bounds, heard.rate, heard.offset, len(heard.features))
+            traces = (
+                Trace("Speech probability", heard.speech_probability, self.speech_threshold),
+                Trace("Boundary probability", heard.boundary_probability, self.peak_threshold),
+            )
         means = segment_means(heard.features, ranges)
         decoder_ms = 1e3 * (time.perf_counter() - started)
         return Segmentation(
             bounds=bounds,
             rate=heard.rate,
             embeddings=means,
-            traces=(
-                Trace("Norm of the features", cuts.norms, self.norm_threshold),
-                Trace("Cosine to the running mean", cuts.cosines, self.merge_threshold),
-                Trace("Boundary probability", heard.boundary_probability, self.peak_threshold),
-                Trace("Speech probability", heard.speech_probability, self.speech_threshold),
-            ),
+            traces=traces,
             offset=heard.offset,
             features=heard.features,
             milliseconds={"encoder": encoder_ms, "decoder": decoder_ms},
