@@ -1,4 +1,4 @@
-"""All families together, and the 24 systems this project is about: which of them run, where, and what they claim.
+"""All families together, and the 24 systems this project is about: which run, and where.
 
 `python -m components.catalogue` writes the README's table anew.
 """
@@ -20,7 +20,8 @@ METHODS: dict[str, Family[Any]] = {
     "tokenization": tokenization.tokenizers, "retrieval": retrieval.retrievers,
 }
 LABS: dict[str, Family[Any]] = {
-    "speech": speech.labs, "vision": vision.labs, "tokenization": tokenization.labs, "retrieval": retrieval.labs,
+    "speech": speech.labs, "vision": vision.labs,
+    "tokenization": tokenization.labs, "retrieval": retrieval.labs,
 }
 
 

@@ -38,7 +38,8 @@ class Knob:
     def refusal(self, name: str, value: object) -> str | None:
         """Say why `value` does not fit, or nothing."""
         if self.options:
-            return None if value in self.options else f"{name}={value!r} is not one of {', '.join(self.options)}."
+            options = ", ".join(self.options)
+            return None if value in self.options else f"{name}={value!r} is not one of {options}."
         if self.step == 0:
             return None if isinstance(value, bool) else f"{name}={value!r} is neither true nor false."
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
@@ -96,7 +97,7 @@ class Finding:
 
 
 class Method(ABC):
-    """A frozen dataclass whose fields are knobs. Families derive an abstract call with their Input and Result."""
+    """A frozen dataclass whose fields are knobs; families derive an abstract call from Input to Result."""
 
     card: ClassVar[Card]
     name: ClassVar[str]
@@ -115,7 +116,8 @@ class Method(ABC):
     @classmethod
     def knobs(cls) -> dict[str, Knob]:
         """Return every knob by the name of its field, in order."""
-        return {f.name: f.metadata["knob"] for f in fields(cls) if "knob" in f.metadata}  # type: ignore[arg-type]
+        declared = fields(cls)  # type: ignore[arg-type]
+        return {f.name: f.metadata["knob"] for f in declared if "knob" in f.metadata}
 
     @classmethod
     def default(cls, name: str) -> Any:
@@ -183,7 +185,8 @@ class Family(Generic[M]):
         cls = self[name]
         unknown = set(knobs) - set(cls.knobs())
         if unknown:
-            raise InputError(f"{cls.card.title} has no knob {sorted(unknown)[0]!r}; it has {', '.join(cls.knobs())}.")
+            there = ", ".join(cls.knobs()) or "none"
+            raise InputError(f"{cls.card.title} has no knob {min(unknown)!r}; it has {there}.")
         return cls(**knobs)
 
 
@@ -193,7 +196,7 @@ class Family(Generic[M]):
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """Lines over one axis: `lines` maps a legend entry to (x (n,), y (n,)); the axis titles carry the units."""
+    """Lines over one axis: `lines` maps a legend entry to (x (n,), y (n,)); axis titles carry the units."""
 
     title: str
     x: str

@@ -36,7 +36,7 @@ def _text(text: str) -> str:
 
 @dataclass(frozen=True)
 class Settings:
-    """Every setting with its default; the environment key is the field's name in capitals after the prefix."""
+    """Every setting with its default; its key is the field's name in capitals after the prefix."""
 
     hub: str = "off"
     hub_endpoint: str = "https://huggingface.co"
@@ -55,7 +55,7 @@ class Settings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read all `TOKENSCOPE_*` keys; an unknown key is an error, because it is most often a typing mistake."""
+        """Read all `TOKENSCOPE_*` keys; an unknown one is an error, as it is most often a typing mistake."""
         values: dict[str, Any] = {}
         known = {PREFIX + field.name.upper(): field.name for field in fields(cls)}
         for key, text in environment.items():

@@ -75,5 +75,5 @@ def test_every_sample_names_its_source_and_licence():
     for path in samples.rglob("*"):
         if path.is_file() and path.name != "SOURCES.json":
             relative = path.relative_to(samples).as_posix()
-            named = [k for k in sources if relative == k.rstrip("/") or relative.startswith(k.rstrip("/") + "/")]
+            named = any(f"{relative}/".startswith(key.rstrip("/") + "/") for key in sources)
             assert named, f"{relative} is in no entry of SOURCES.json"

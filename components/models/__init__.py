@@ -1,4 +1,4 @@
-"""Models by name: `ModelStore.get`; torch lives below this package and is imported only when a model is needed."""
+"""Models by name: `ModelStore.get`; torch lives here and is imported only when a model is needed."""
 
 from components.models.store import ModelStore
 

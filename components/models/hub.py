@@ -1,4 +1,4 @@
-"""Optional checkpoints from a model hub: off unless the host allows them, safetensors only, never remote code.
+"""Optional checkpoints from a model hub: off unless allowed, safetensors only, never remote code.
 
 `curated` allows the list below at its pinned revisions; `any` allows every repository of a known
 architecture, at the revision its main branch has when it is first asked for. What is loaded is the plain
@@ -16,7 +16,7 @@ from components.errors import InputError
 from components.settings import Settings
 
 ARCHITECTURES = ("bert", "distilbert", "roberta", "xlm-roberta", "hubert", "vit", "dinov2", "deit")
-SIDE_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+SIDE_FILES = ("config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt")
 SYLBER_LAYERS = 9
 
 
@@ -39,7 +39,7 @@ CURATED = (
 
 
 def load(name: str, settings: Settings) -> Any:
-    """Return the network of repository `name` (owner/name) in evaluation mode, fetched into the hub's own cache."""
+    """Return the network of repository `name` (owner/name) in evaluation mode, kept in the hub's cache."""
     checkpoint = _allowed(name, settings)
     return load_folder(_fetch(checkpoint, settings), checkpoint.weights)
 
@@ -48,7 +48,7 @@ def _allowed(name: str, settings: Settings) -> Checkpoint:
     """Refuse what this host does not allow, before any request is made."""
     if settings.hub == "off":
         raise InputError(
-            f"Hub checkpoints are off here, so {name[:80]!r} cannot be loaded; the bundled models work without."
+            f"Hub checkpoints are off here, so {name[:80]!r} cannot be loaded; use the bundled models."
         )
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", name) or ".." in name:
         raise InputError(f"{name[:80]!r} is no repository name; give owner/name.")
@@ -63,9 +63,11 @@ def _allowed(name: str, settings: Settings) -> Checkpoint:
 
 
 def _fetch(checkpoint: Checkpoint, settings: Settings) -> Path:
-    """Check what the repository holds and how large it is, then download the few files that are needed."""
+    """Check what the repository holds and how large it is, then download the files that are needed."""
     from huggingface_hub import HfApi, hf_hub_download
-    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+    # the base of whichever HTTP client the library brings, which it re-exports without saying so
+    from huggingface_hub.errors import HTTPError, LocalEntryNotFoundError  # type: ignore[attr-defined]
 
     try:
         facts = HfApi(endpoint=settings.hub_endpoint).model_info(
@@ -74,19 +76,19 @@ def _fetch(checkpoint: Checkpoint, settings: Settings) -> Path:
         sizes = {f.rfilename: f.size or 0 for f in facts.siblings or ()}
         if checkpoint.weights not in sizes:
             raise InputError(
-                f"{checkpoint.repository} holds no {checkpoint.weights}; a repository with safetensors weights fits."
+                f"{checkpoint.repository} holds no {checkpoint.weights}; one with safetensors weights fits."
             )
         megabytes = sizes[checkpoint.weights] / 2**20
         if megabytes > settings.hub_largest_mb:
             raise InputError(
-                f"{checkpoint.repository} weighs {megabytes:,.0f} MB; up to {settings.hub_largest_mb:,} MB fit here."
+                f"{checkpoint.repository} weighs {megabytes:,.0f} MB; {settings.hub_largest_mb:,} MB fit."
             )
         wanted = [checkpoint.weights, *(name for name in SIDE_FILES if sizes.get(name, 1 << 40) < 32 << 20)]
         paths = [
             hf_hub_download(checkpoint.repository, name, revision=facts.sha, endpoint=settings.hub_endpoint)
             for name in wanted
         ]
-    except (HTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
+    except (HTTPError, LocalEntryNotFoundError, OSError) as error:
         raise InputError(
             f"The hub could not be reached for {checkpoint.repository} ({type(error).__name__}); "
             "go on with the bundled models, or try again later."
@@ -95,15 +97,17 @@ def _fetch(checkpoint: Checkpoint, settings: Settings) -> Path:
 
 
 def load_folder(folder: Path, weights: str = "model.safetensors") -> Any:
-    """Load a checkpoint folder: config.json and safetensors of a known architecture, or Sylber's state dict."""
+    """Load a folder: config.json and safetensors of a known architecture, or Sylber's state dict."""
     if weights == "sylber.ckpt":
         return _load_sylber(folder / weights)
     kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     if kind not in ARCHITECTURES:
-        raise InputError(f"The architecture {str(kind)[:40]!r} is not supported; {', '.join(ARCHITECTURES)} are.")
+        raise InputError(f"The architecture {str(kind)[:40]!r} is not known; {', '.join(ARCHITECTURES)} are.")
     from transformers import AutoModel
 
-    net = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False, local_files_only=True)
+    net = AutoModel.from_pretrained(
+        folder, use_safetensors=True, trust_remote_code=False, local_files_only=True
+    )
     return net.float().eval().requires_grad_(False)
 
 
@@ -117,4 +121,4 @@ def _load_sylber(path: Path, **changes: Any) -> Any:
     missing, unexpected = net.load_state_dict(state, strict=False)
     if set(missing) - {"masked_spec_embed"} or unexpected:
         raise RuntimeError(f"{path.name} does not fit: missing {missing[:3]}, unexpected {unexpected[:3]}")
-    return net.eval().requires_grad_(False)
+    return net.requires_grad_(False).train(False)

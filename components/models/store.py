@@ -1,13 +1,13 @@
-"""Where models come from: bundled weights and the package's MiniLM; each is loaded once, shared, and let go by size."""
+"""Where models come from: bundled, package or hub; each is loaded once, shared, and let go by size."""
 
 import hashlib
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from components.errors import InputError
 from components.models import vocabularies
@@ -18,7 +18,7 @@ BUNDLED = Path(__file__).resolve().parents[2] / "assets" / "models"
 
 
 class Shelf:
-    """A thread-safe least-recently-used cache bounded by bytes; concurrent callers of one key share one computation."""
+    """A thread-safe LRU cache bounded by bytes; concurrent callers of one key share one computation."""
 
     def __init__(self, limit: int) -> None:
         """`limit` is in bytes; the newest value always stays, even where it alone is larger."""
@@ -28,17 +28,17 @@ class Shelf:
         self._pending: dict[Hashable, Future[Any]] = {}
 
     def fetch(self, key: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
-        """Return the value of `key`, making it with `make` if it is not there; a failure is not remembered."""
+        """Return the value of `key`, made by `make` if it is not there; a failure is not remembered."""
         with self._lock:
             if key in self._values:
                 self._values.move_to_end(key)
-                return self._values[key][0]  # type: ignore[no-any-return]
+                return cast(T, self._values[key][0])
             future = self._pending.get(key)
             mine = future is None
             if future is None:
                 future = self._pending[key] = Future()
         if not mine:
-            return future.result()  # type: ignore[no-any-return]
+            return cast(T, future.result())
         try:
             value = make()
             with self._lock:
@@ -66,18 +66,32 @@ class Shelf:
         return tuple(self._values)
 
 
-def _weight(value: Any) -> int:
-    """Return the bytes of a module's or encoder's tensors, or of an array and all it is made of."""
-    parameters = getattr(value, "parameters", None)
-    if callable(parameters):
-        return sum(p.numel() * p.element_size() for p in parameters()) + sum(
-            b.numel() * b.element_size() for b in value.buffers()
-        )
-    if isinstance(value, tuple | list):
-        return sum(map(_weight, value))
-    if isinstance(value, dict):
-        return sum(map(_weight, value.values()))
-    return int(getattr(value, "nbytes", 1024))
+def weight(value: Any) -> int:
+    """Return about how many bytes a result holds: tensors and arrays wherever they hang, and texts."""
+    seen: set[int] = set()
+
+    def weigh(part: Any, depth: int) -> int:
+        if id(part) in seen or depth > 6:
+            return 0
+        seen.add(id(part))
+        if hasattr(part, "nbytes"):
+            return int(part.nbytes)
+        if isinstance(part, str | bytes):
+            return len(part)
+        return 64 + sum(weigh(one, depth + 1) for one in _held(part))
+
+    return weigh(value, 0)
+
+
+def _held(part: Any) -> Iterable[Any]:
+    """Return what a container, a network or any other object holds."""
+    if callable(getattr(part, "parameters", None)):
+        return (*part.parameters(), *part.buffers())
+    if isinstance(part, Mapping):
+        return part.values()
+    if isinstance(part, list | tuple | set | frozenset):
+        return part
+    return vars(part).values() if hasattr(part, "__dict__") else ()
 
 
 class ModelStore:
@@ -100,17 +114,19 @@ class ModelStore:
         """Return the card of a bundled model."""
         path = self.folder / name / "card.json"
         if name not in self.names():
-            raise InputError(f"There is no bundled model {name!r}; there are {', '.join(self.names()) or 'none'}.")
+            there = ", ".join(self.names()) or "none"
+            raise InputError(f"There is no bundled model {name!r}; there are {there}.")
         card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         return card
 
     def get(self, name: str) -> Any:
-        """Return the model `name` in evaluation mode: a bundled one, `minilm`, or `hub:owner/name` where allowed."""
-        return self._models.fetch(name, lambda: self._load(name), _weight)
+        """Return a model in evaluation mode: a bundled one, `minilm`, or `hub:owner/name` where allowed."""
+        return self._models.fetch(name, lambda: self._load(name), weight)
 
     def remember(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the result of `make`, computed once a key; keys name the model, its input's digest and the knobs."""
-        return self._results.fetch(key, make, _weight)
+        """Return the result of `make`, computed once a key: model, digest of the input, knobs."""
+        result: T = self._results.fetch(key, make, weight)
+        return result
 
     def _load(self, name: str) -> Any:
         if name == "minilm":
@@ -137,7 +153,7 @@ class ModelStore:
 
 
 def load_bundled(folder: Path, card: dict[str, Any], device: str = "cpu") -> Any:
-    """Build the card's net, check the SHA-256 of its weights and load them strictly, as float32, without gradients."""
+    """Build the card's net, check its weights' SHA-256, load them strictly as float32, without gradients."""
     import torch
     from safetensors.torch import load as parse
 
@@ -146,14 +162,15 @@ def load_bundled(folder: Path, card: dict[str, Any], device: str = "cpu") -> Any
     if found != card["sha256"]:
         raise RuntimeError(f"{folder.name}: the weights' SHA-256 is {found}, its card says {card['sha256']}.")
     net = build_net(card["net"], card["arguments"])
-    net.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in parse(weights).items()}, strict=True)
+    state = {k: v.float() if v.is_floating_point() else v for k, v in parse(weights).items()}
+    net.load_state_dict(state, strict=True)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return net.to(device).eval().requires_grad_(False)
 
 
 def build_net(key: str, arguments: dict[str, Any]) -> Any:
-    """Build the architecture `key`, a module of `components.models.nets` (never an import path out of a file)."""
+    """Build the architecture `key`: a module of `components.models.nets`, never a path out of a file."""
     import importlib
     import pkgutil
 

@@ -1,4 +1,4 @@
-"""Vectors on a plane: PCA at once, UMAP when there is time, and the nearest neighbours in the original space."""
+"""Vectors on a plane: PCA at once, UMAP when there is time; and neighbours in the original space."""
 
 import hashlib
 from dataclasses import dataclass
@@ -67,23 +67,24 @@ def pca(vectors: Vectors) -> NDArray[np.float64]:
 
 
 def umap(vectors: Vectors, seed: int) -> NDArray[np.float64]:
-    """Project (n, dim) by UMAP (cosine, 15 neighbours or all, minimum distance 0.1) from a random state: (n, 2)."""
+    """Project (n, dim) by UMAP (cosine, up to 15 neighbours, minimum distance 0.1), seeded: (n, 2)."""
     import warnings
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # an optional part needs TensorFlow; a seeded run has one thread: both say so
+        # an optional part needs TensorFlow, and a seeded run has one thread: it warns of both each time
+        warnings.simplefilter("ignore")
         import umap as umap_learn
 
         model = umap_learn.UMAP(
             n_neighbors=min(NEIGHBOURS, len(vectors) - 1), metric="cosine", min_dist=0.1, random_state=seed,
             init="random" if len(vectors) < 4 * NEIGHBOURS else "spectral",
         )
-        points: NDArray[np.float64] = np.asarray(model.fit_transform(np.asarray(vectors, np.float32)), np.float64)
-    return points
+        points = model.fit_transform(np.asarray(vectors, np.float32))
+    return np.asarray(points, np.float64)
 
 
 def nearest(vectors: Vectors, index: int, count: int = 5) -> list[tuple[int, float]]:
-    """Return the `count` rows most similar to row `index` by cosine, the row itself apart; ties by row number.
+    """Return the `count` rows nearest to row `index` by cosine, itself apart; ties by row number.
 
     >>> nearest(np.array([[1.0, 0.0], [0.0, 1.0], [2.0, 0.1]]), 0, 1)[0][0]
     2

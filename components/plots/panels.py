@@ -59,7 +59,8 @@ def _scatter(shape: Scatter) -> go.Figure:
     groups = np.array(shape.groups or ("",) * len(shape.points))
     for i, name in enumerate(dict.fromkeys(groups.tolist())):
         inside = np.flatnonzero(groups == name)
-        figure.add_scatter(x=shape.points[inside, 0], y=shape.points[inside, 1], name=name or None, mode="markers",
+        figure.add_scatter(x=shape.points[inside, 0], y=shape.points[inside, 1], name=name or None,
+                           mode="markers",
                            text=[shape.labels[j] for j in inside], hovertemplate="%{text}<extra></extra>",
                            marker={"color": hue(i), "symbol": i % 6, "size": 8}, showlegend=bool(name))
     return _axes(figure, shape.title, shape.x, shape.y, 400)

@@ -57,9 +57,10 @@ def package(tmp_path, monkeypatch):
     class One(Made):
         card = Card("{title}", "N", 2026, "u", "c", "f", "d", system={system})
     """
-    (folder / "peer.py").write_text(textwrap.dedent(body.format(title="A peer", system=None)), encoding="utf-8")
-    (folder / "paper.py").write_text(textwrap.dedent(body.format(title="Z paper", system=3)), encoding="utf-8")
-    (folder / "_shared.py").write_text("raise RuntimeError('private modules are not methods')", encoding="utf-8")
+    for name, title, system in (("peer", "A peer", None), ("paper", "Z paper", 3)):
+        code = textwrap.dedent(body.format(title=title, system=system))
+        (folder / f"{name}.py").write_text(code, encoding="utf-8")
+    (folder / "_shared.py").write_text("raise RuntimeError('private')", encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
     import made_family
 

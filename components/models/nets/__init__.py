@@ -1,1 +1,1 @@
-"""The architectures: each module of this folder has `build(**arguments) -> torch.nn.Module`; its name is its key."""
+"""The architectures: each module has `build(**arguments) -> torch.nn.Module`; its name is its key."""

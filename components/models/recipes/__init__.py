@@ -1,1 +1,1 @@
-"""How each bundled model was trained: run one with `python -m components.models.recipes.<name>`; imported by nothing."""
+"""How each bundled model was trained: `python -m components.models.recipes.<name>`."""

@@ -1,4 +1,4 @@
-"""What every recipe shares: its command line, its budget, checkpoints to resume from, and the card it writes."""
+"""What every recipe shares: its command line, its budget, checkpoints to resume from, its card."""
 
 import argparse
 import hashlib
@@ -32,13 +32,17 @@ class Budget:
         return self.share() < 1.0 and (self.steps is None or step < self.steps)
 
 
-def arguments(description: str, minutes: float, configure: Callable[[argparse.ArgumentParser], None] | None = None,
-              argv: list[str] | None = None) -> argparse.Namespace:
+def arguments(
+    description: str,
+    minutes: float,
+    configure: Callable[[argparse.ArgumentParser], None] | None = None,
+    argv: list[str] | None = None,
+) -> argparse.Namespace:
     """Parse the options that all recipes take; `configure` may add some of the recipe's own."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, help="folder with the training data")
-    parser.add_argument("--out", type=Path, default=CARDS, help="folder that receives <name>/model.safetensors")
-    parser.add_argument("--work", type=Path, default=Path("training"), help="folder for checkpoints and made data")
+    parser.add_argument("--out", type=Path, default=CARDS, help="receives <name>/model.safetensors")
+    parser.add_argument("--work", type=Path, default=Path("training"), help="checkpoints and made data")
     parser.add_argument("--minutes", type=float, default=minutes, help="processor time to spend")
     parser.add_argument("--steps", type=int, default=None, help="stop after so many steps")
     parser.add_argument("--device", default="auto", choices=["auto", "cpu", "cuda"])
@@ -80,7 +84,7 @@ def digest(paths: Iterator[Path] | list[Path]) -> str:
 
 def publish(folder: Path, net: str, net_arguments: dict[str, Any], state: dict[str, torch.Tensor],
             card: dict[str, Any], dtype: torch.dtype = torch.float16) -> None:
-    """Write `model.safetensors` (floats as `dtype`) and the `card.json` that names net, hash, data and metrics.
+    """Write `model.safetensors` (floats as `dtype`) and `card.json`: net, hash, data and metrics.
 
     `card` brings: licence, recipe, command, seed, steps, cpu_seconds, data [{name, sha256, licence}],
     metrics [{name, value, unit, n, on}] and limits [sentences].
@@ -92,4 +96,5 @@ def publish(folder: Path, net: str, net_arguments: dict[str, Any], state: dict[s
     facts = {"name": folder.name, "net": net, "arguments": net_arguments,
              "parameters": sum(v.numel() for v in state.values()), "bytes": len(weights),
              "sha256": hashlib.sha256(weights).hexdigest(), "torch": torch.__version__.split("+")[0], **card}
-    (folder / "card.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(facts, indent=2, ensure_ascii=False)
+    (folder / "card.json").write_text(text + "\n", encoding="utf-8")

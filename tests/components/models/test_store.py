@@ -1,6 +1,7 @@
 import json
 import threading
 import time
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ import torch
 from components.errors import InputError
 from components.models import ModelStore
 from components.models.recipes import _run
-from components.models.store import Shelf, build_net
+from components.models.store import Shelf, build_net, weight
 from components.settings import Settings
 
 
@@ -22,7 +23,10 @@ def test_sixteen_callers_get_one_load():
         return object()
 
     got = []
-    threads = [threading.Thread(target=lambda: got.append(shelf.fetch("k", make, lambda v: 1))) for _ in range(16)]
+    def ask():
+        got.append(shelf.fetch("k", make, lambda v: 1))
+
+    threads = [threading.Thread(target=ask) for _ in range(16)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -32,8 +36,8 @@ def test_sixteen_callers_get_one_load():
 
 def test_the_least_recently_used_goes_first_and_the_newest_stays():
     shelf = Shelf(100)
-    for key, size in [("a", 40), ("b", 40)]:
-        shelf.fetch(key, lambda: key, lambda v, size=size: size)
+    for key in ("a", "b"):
+        shelf.fetch(key, lambda: "value", lambda v: 40)
     shelf.fetch("a", lambda: "new", lambda v: 40)  # touch
     shelf.fetch("c", lambda: "c", lambda v: 50)
     assert shelf.keys() == ("a", "c") and shelf.bytes_held() == 90
@@ -58,8 +62,9 @@ def bundled(tmp_path, monkeypatch):
     (tmp_path / "nets" / "made_linear.py").write_text(source, encoding="utf-8")
     monkeypatch.setattr(nets, "__path__", [*nets.__path__, str(tmp_path / "nets")])
     net = torch.nn.Linear(3, 2)
-    _run.publish(tmp_path / "models" / "made", "made_linear", {"width": 3}, net.state_dict(), {"licence": "none"})
-    return net, ModelStore(Settings(), tmp_path / "models")
+    folder = tmp_path / "models"
+    _run.publish(folder / "made", "made_linear", {"width": 3}, net.state_dict(), {"licence": "none"})
+    return net, ModelStore(Settings(), folder)
 
 
 def test_a_published_model_comes_back_frozen_and_equal(bundled):
@@ -105,3 +110,16 @@ def test_results_are_remembered_by_key(bundled):
     _, store = bundled
     first = store.remember(("x", 1), lambda: np.arange(4))
     assert store.remember(("x", 1), lambda: np.zeros(1)) is first
+
+
+@dataclass
+class Held:
+    one: np.ndarray
+    more: tuple
+
+
+def test_the_weight_of_a_result_counts_arrays_wherever_they_hang():
+    array = np.zeros(1000)
+    assert 8000 <= weight(Held(array, (array, {"again": array}))) < 9000  # once, though held three times
+    assert weight([np.zeros(1000), np.zeros(1000)]) >= 16000
+    assert 4 * 1010 <= weight(torch.nn.Linear(100, 10)) < 4 * 1010 + 100
