@@ -38,10 +38,13 @@ class MethodPicker(_View):
     kind = "picker"
     plotly = False
 
-    def __init__(self, family: Family[Any], *, chosen: Sequence[str], most: int = 3, elem_id: str) -> None:
+    def __init__(
+        self, family: Family[Any], *, chosen: Sequence[str], most: int = 3, elem_id: str, **props: Any
+    ) -> None:
         value = [spec(family[name]) for name in chosen]
         self.family = family
-        super().__init__(value, label="Methods", elem_id=elem_id, schema=schema(family), most=most)
+        # Gradio builds a component anew for each session that an update reaches, with arguments of its own
+        super().__init__(value, label="Methods", elem_id=elem_id, schema=schema(family), most=most, **props)
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "object"}}

@@ -82,7 +82,7 @@ def workings(result: Reduced, slot: int, title: str, before: Answer, truth: Answ
     _tile(figure, 0, overlay(result), _summary(result), side, _fates(result))
     _tile(figure, 1, class_picture(after.segmentation), "Classes", side, _places(side))
     share = [f"{100 * s:.0f} % {kind}" for s in _by_patch(wrong, side)]
-    _tile(figure, 2, error_picture(result.image, wrong), f"{wrong.mean():.1%} of pixels {kind}", side, share)
+    _tile(figure, 2, error_picture(result.image, wrong), f"{100 * wrong.mean():.1f} % {kind}", side, share)
     _tile(figure, 3, disparity_picture(after.disparity), "Disparity", side, _places(side))
     signed = [f"{s:+.2f}" for s in _by_patch(error, side)]
     _tile(figure, 4, difference_picture(error), f"Error, ±{LARGEST_ERROR:g}", side, signed)
@@ -141,17 +141,18 @@ def error_picture(image: Pixels, wrong: NDArray[np.bool_]) -> Pixels:
     return shown.astype(np.uint8)
 
 
-def token_stairs(lines: dict[str, tuple[int, ...]]) -> go.Figure:
-    """Return the tokens that enter each layer, and leave the last, one line a method."""
+def token_stairs(lines: list[tuple[int, str, tuple[int, ...]]]) -> go.Figure:
+    """Return the tokens that enter each layer and leave the last; a line is (slot, title, tokens)."""
     figure = go.Figure()
-    for slot, (name, tokens) in enumerate(lines.items()):
+    for slot, name, tokens in lines:
         places = ["" if i + 1 < len(tokens) else "left" for i in range(len(tokens))]
         figure.add_scatter(
             x=list(range(1, len(tokens) + 1)), y=list(tokens), name=name, mode="lines+markers", text=places,
             line={"color": hue(slot), "shape": "hv", "dash": ("solid", "dash", "dot")[slot % 3]},
             marker={"symbol": slot % 6}, hovertemplate="layer %{x}: %{y} tokens %{text}<extra></extra>",
         )  # fmt: skip
-    figure.update_layout(**base_layout("Tokens that enter each layer (the last step: tokens left)", 280))
+    figure.update_layout(**base_layout("Tokens that enter each layer", 300))
+    figure.update_layout(legend={"y": -0.3}, margin={"b": 90})
     figure.update_xaxes(title="layer", dtick=1)
     figure.update_yaxes(title="tokens", rangemode="tozero")
     return figure
@@ -236,8 +237,8 @@ def _order(figure: go.Figure, result: Reduced) -> None:
 def _summary(result: Reduced) -> str:
     patches = result.side**2
     if len(result.kept) < patches:
-        order = ", frames: first (dark) to last" if result.order else ""
-        return f"{len(result.kept)} of {patches} patches kept{order}"
+        order = "; first dark, last bright" if result.order else ""
+        return f"{len(result.kept)} of {patches} kept{order}"
     left = len(np.unique(result.regions))
     return f"{patches} patches in {left} tokens" if left < patches else f"All {patches} patches kept"
 
@@ -284,5 +285,5 @@ def _coloured(share: NDArray[Any], scale: str) -> Pixels:
 def data_uri(picture: Pixels) -> str:
     """Return the picture as a PNG in a data URI."""
     out = BytesIO()
-    Image.fromarray(picture).save(out, "PNG", optimize=True)
+    Image.fromarray(picture).save(out, "PNG", compress_level=6)
     return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()

@@ -87,7 +87,7 @@ def test_a_column_shows_five_pictures_whose_patches_can_be_chosen(result, known)
     wrong = result.prediction.segmentation != right.segmentation
     assert np.array_equal((pixels(figure, 2) == plots.WRONG).all(axis=2), wrong)
     texts = " ".join(a.text for a in figure.layout.annotations)
-    assert f"{wrong.mean():.1%} of pixels {'wrong' if known else 'changed'}" in texts
+    assert f"{100 * wrong.mean():.1f} % {'wrong' if known else 'changed'}" in texts
     assert np.array_equal(pixels(figure, 1), plots.class_picture(result.prediction.segmentation))
     assert len(figure.to_json()) < 400_000
 
@@ -98,7 +98,7 @@ def test_the_order_of_choice_is_drawn_where_there_is_one():
     assert list(marks.customdata) == ["patch:6", "patch:1", "patch:11"]
     assert (list(marks.x), list(marks.y)) == ([2, 1, 3], [1, 0, 2])
     assert list(marks.marker.color) == [1, 2, 3]
-    assert "3 of 16 patches kept" in figure.layout.annotations[0].text
+    assert "3 of 16 kept" in figure.layout.annotations[0].text
     assert not [t for t in plots.workings(merged(), 0, "", Answer(), None).data if t.type == "scatter"]
 
 
@@ -128,7 +128,7 @@ def test_classes_differ_in_colour():
 
 
 def test_the_stairs_have_a_step_a_layer():
-    figure = plots.token_stairs({"a": (257, 257, 65), "b": (257, 129, 33)})
+    figure = plots.token_stairs([(0, "a", (257, 257, 65)), (2, "a", (257, 129, 33))])
     assert [list(t.y) for t in figure.data] == [[257, 257, 65], [257, 129, 33]]
     assert figure.data[0].line.shape == "hv"
     assert figure.data[0].line.color != figure.data[1].line.color
