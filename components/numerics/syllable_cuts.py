@@ -22,7 +22,7 @@ class Cuts:
     """Segments as half-open frame ranges (segments, 2), and the two curves that decided.
 
     norms (frames,) is the length of every frame vector. cosines (frames,) is the cosine of a frame to the
-    running mean of the segment it was offered to; NaN outside speech and at the first frame after a pause.
+    running mean of the segment it was offered to; 0 outside speech, 1 at the first frame after a pause.
     """
 
     bounds: NDArray[np.int64]
@@ -47,9 +47,10 @@ def cut_syllables(
     if speech is not None:
         mask &= speech
     sums = np.concatenate([np.zeros((1, frames.shape[1])), np.cumsum(frames, axis=0)])
-    cosines = np.full(len(frames), np.nan)
+    cosines = np.zeros(len(frames))
     pieces: list[list[int]] = []
     for start, end in runs(mask):
+        cosines[start] = 1.0
         swept = _sweep(frames, norms, sums, start, end, merge_threshold, cosines)
         pieces += _refine(frames, norms, sums, swept, merge_threshold)
     return Cuts(np.asarray(pieces, np.int64).reshape(-1, 2), norms, cosines)

@@ -1,6 +1,7 @@
 """Speech: a clip in, its segments out. Times are seconds, samples mono float32 at 16 kHz."""
 
 import hashlib
+import importlib
 from abc import abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -102,5 +103,7 @@ class SpeechLab(Lab):
         """Return the panels."""
 
 
+# Imported first: loading the folder later would put the module in the place of the family of this name
+importlib.import_module(f"{__name__}.labs")
 segmenters: Family[Segmenter] = Family(__name__)
 labs: Family[SpeechLab] = Family(f"{__name__}.labs")

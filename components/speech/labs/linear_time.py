@@ -22,7 +22,7 @@ QUADRATIC_TO = 20.0  # seconds: beyond it the min-cut search takes too long to w
 @labs.add
 @dataclass(frozen=True)
 class LinearTime(SpeechLab):
-    """Repeat the clip to growing lengths, encode it, cut it, and fit the slope of log time over log length."""
+    """Encode and cut the clip, repeated to growing lengths; fit the slope of log time over log length."""
 
     card = Card(
         title="Linear time",

@@ -36,7 +36,7 @@ class SelfSimilarity(SpeechLab):
         differs="Segments come from the boundary head; frames of pauses are left out of the means.",
     )
     opening = (
-        "The paper trains each frame towards its segment's mean, so that a syllable becomes one flat stretch.",
+        "The paper trains each frame towards its segment's mean, so a syllable becomes one flat stretch.",
         "Move the start and the length; compare the encoder's squares with those of log-mel energies.",
         "Look for squares on the diagonal: under it, frames are replaced by their segments' means.",
     )

@@ -67,21 +67,6 @@ def test_a_knob_does_not_run_the_encoder_again(known):
     assert len(known) == 2
 
 
-@pytest.fixture(scope="module")
-def random_models(tmp_path_factory):
-    import torch
-
-    from components.models.recipes._run import publish
-    from components.models.store import build_net
-
-    torch.manual_seed(0)
-    arguments = {"width": 16, "bands": 40, "dim": 8, "expand": 2}
-    folder = tmp_path_factory.mktemp("models")
-    state = build_net("syllable_encoder", arguments).state_dict()
-    publish(folder / NAME, "syllable_encoder", arguments, state, {})
-    return ModelStore(folder=folder)
-
-
 SOUNDS = {
     "silence": np.zeros(RATE),
     "constant": np.full(RATE, 0.7),
@@ -100,11 +85,6 @@ def test_odd_sounds_give_a_valid_segmentation(random_models, decoder, name):
     found = Sylber(decoder=decoder, norm_threshold=0.05)(clip, random_models)
     assert found.bounds.min(initial=0) >= 0 and found.bounds.max(initial=0) <= clip.seconds
     assert found.embeddings.shape == (len(found.bounds), 8)
-
-
-@pytest.fixture(scope="module")
-def models():
-    return ModelStore()
 
 
 def test_claim(models):
