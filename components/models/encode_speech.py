@@ -1,4 +1,4 @@
-"""Frames of the bundled syllable encoder for a clip of any length: features, boundary and speech probabilities."""
+"""Frames of the bundled syllable encoder for a clip of any length: features, boundaries, speech."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class SpeechFrames:
 
 
 def levelled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Scale a clip (samples,) so that its loud frames have the level the encoder knows; silence is left as it is.
+    """Scale a clip (samples,) so that its loud frames have the level the encoder knows; silence stays.
 
     The gain is at most 40 dB, and none for a clip that nowhere rises above -66 dB of full scale.
     """
@@ -44,7 +44,7 @@ def levelled(samples: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def frames(models: ModelStore, samples: NDArray[np.float32]) -> SpeechFrames:
-    """Encode mono `samples` (samples,) at 16 kHz in windows of 30 s; time and memory grow linearly with the clip.
+    """Encode mono `samples` (samples,) at 16 kHz in windows of 30 s; time grows linearly with the clip.
 
     Windows overlap by all that a frame can see, so that the result is the same as in one piece.
     """

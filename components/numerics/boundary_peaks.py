@@ -1,5 +1,7 @@
 """From a boundary curve and a speech curve to segments: peaks of the one inside the runs of the other."""
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +15,7 @@ def runs(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def speech_runs(speech: Curve, threshold: float, shortest_pause: int, shortest_run: int) -> NDArray[np.int64]:
-    """Return the runs of `speech >= threshold`, after closing short pauses and dropping short runs (in frames)."""
+    """Return the runs of `speech >= threshold` with short pauses closed and short runs dropped (frames)."""
     mask = speech >= threshold
     for start, end in runs(~mask):
         if end - start < shortest_pause and start > 0 and end < len(mask):
@@ -23,7 +25,7 @@ def speech_runs(speech: Curve, threshold: float, shortest_pause: int, shortest_r
 
 
 def peak_frames(curve: Curve, threshold: float, distance: int) -> NDArray[np.int64]:
-    """Return the local maxima (frames) of at least `threshold`; of two closer than `distance` the higher stays."""
+    """Return the local maxima (frames) from `threshold`; of two closer than `distance` the higher stays."""
     padded = np.concatenate([[-np.inf], curve, [-np.inf]])
     top = (padded[1:-1] > padded[:-2]) & (padded[1:-1] >= padded[2:]) & (curve >= threshold)
     candidates = np.flatnonzero(top)
@@ -58,9 +60,10 @@ def segments(
 ) -> NDArray[np.float64]:
     """Cut speech at the peaks of the boundary curve: bounds (segments, 2) in seconds.
 
-    `boundary` and `speech` (frames,) are probabilities; frame `i` is centred at `i / rate + offset` seconds; the
-    other times are in seconds. A run of speech begins and ends at the nearest peak within half the shortest pause of
-    its edge, else at the edge; peaks inside it cut it where both pieces last at least `distance`.
+    `boundary` and `speech` (frames,) are probabilities; frame `i` is centred at `i / rate + offset` seconds;
+    all other times are in seconds. A run of speech begins and ends at the nearest peak within half the
+    shortest pause of its edge, else at the edge; peaks inside it cut it where both pieces last at least
+    `distance`.
     """
     gap = max(1, round(distance * rate))
     found = speech_runs(speech, speech_threshold, max(1, round(shortest_pause * rate)), gap)
@@ -73,7 +76,7 @@ def segments(
         slack = distance - 1e-9
         low, high = np.searchsorted(peaks, [first + slack, last - slack])
         cuts = [max(0.0, first), *peaks[low:high], last]
-        bounds += [(a, b) for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+        bounds += [(a, b) for a, b in pairwise(cuts) if b > a]
     return np.asarray(bounds, np.float64).reshape(-1, 2)
 
 

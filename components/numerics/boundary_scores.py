@@ -1,7 +1,7 @@
 """How well predicted boundary times meet reference times: precision, recall, F1 and R-value at a tolerance.
 
-A hit is one reference and one predicted boundary at most `tolerance` seconds apart; each boundary counts once, and as
-many hits are made as can be. R-value: Räsänen, Laine and Altosaar, Interspeech 2009.
+A hit is one reference and one predicted boundary at most `tolerance` seconds apart; each counts once,
+and as many hits are made as can be. R-value: Räsänen, Laine and Altosaar, Interspeech 2009.
 """
 
 import math

@@ -1,10 +1,11 @@
-"""Log-mel front end, a stack of depth-wise separable convolutions, and three outputs: features, boundary, speech.
+"""A log-mel front end, depth-wise separable convolutions, and three outputs: features, boundary, speech.
 
-Frame `i` (from 0) is centred at `0.02 * i + 0.010` seconds: 50 frames a second, the middle of samples `320 i` to
-`320 (i + 1)`. `samples // 320` frames come out, at least one. The features are the self-segmentation distillation of
-Sylber (arXiv 2410.07168): near one vector of length 1 through a syllable, near zero outside speech. The two logits
-follow its successor's boundary detector. Only convolutions look sideways, so a frame depends on `REACH` frames to
-either side and on nothing else: windows that overlap by that much give the same numbers as the whole.
+Frame `i` (from 0) is centred at `0.02 * i + 0.010` seconds: 50 frames a second, each the middle of samples
+`320 i` to `320 (i + 1)`. `samples // 320` frames come out, at least one. The features are the
+self-segmentation distillation of Sylber (arXiv 2410.07168): near one vector of length 1 through a syllable,
+near zero outside speech. The two logits follow its successor's boundary detector (arXiv 2601.22306). Only
+convolutions look sideways, so a frame depends on `REACH` frames to either side and on nothing else: windows
+that overlap by that much give the same numbers as the whole.
 """
 
 import math
@@ -22,7 +23,7 @@ KERNEL = 9
 
 
 def mel_filters(bands: int, low: float, high: float, bins: int) -> Tensor:
-    """Return triangular filters (bins, bands), evenly spaced on the mel scale from `low` to `high` Hz, area one."""
+    """Return triangular filters (bins, bands), even on the mel scale from `low` to `high` Hz, of area one."""
 
     def mel(hertz: float) -> float:
         return 2595 * math.log10(1 + hertz / 700)
@@ -36,7 +37,7 @@ def mel_filters(bands: int, low: float, high: float, bins: int) -> Tensor:
 
 
 class LogMel(nn.Module):
-    """Waveform (batch, samples) → scaled log-mel energies (batch, frames, 2 · bands), two 10 ms columns a frame."""
+    """Waveform (batch, samples) → scaled log-mel energies (batch, frames, 2 · bands): two columns a frame."""
 
     filters: Tensor
     window: Tensor
@@ -55,8 +56,9 @@ class LogMel(nn.Module):
         columns = padded.unfold(1, WINDOW, STEP) * self.window
         with torch.autocast(waveform.device.type, enabled=False):  # a spectrum needs more than eight bits
             power = torch.fft.rfft(columns, n=WINDOW).abs().square()
-            mel = ((power @ self.filters + 1e-5).log() + 3.0) / 4.0  # about zero mean, unit deviation on speech
-        return mel.reshape(mel.shape[0], frames, -1)
+            mel = (power @ self.filters + 1e-5).log() / 4.0 + 0.75  # speech: about zero mean, unit deviation
+        joined: Tensor = mel.reshape(mel.shape[0], frames, -1)
+        return joined
 
 
 class Block(nn.Module):
@@ -73,7 +75,8 @@ class Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, frames, width) to the same shape."""
         y = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        return x + self.down(functional.gelu(self.up(self.norm(y))))  # type: ignore[no-any-return]
+        out: Tensor = x + self.down(functional.gelu(self.up(self.norm(y))))
+        return out
 
 
 class SyllableEncoder(nn.Module):

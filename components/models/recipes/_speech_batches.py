@@ -13,12 +13,50 @@ RATE, HOP = 16_000, 320
 Wave = NDArray[np.float32]
 ARPABET_TO_IPA = dict(
     pair.split("=")
-    for pair in (
-        "aa=ɑː ae=æ ah=ʌ ao=ɔː aw=aʊ ax=ə ay=aɪ b=b ch=tʃ d=d dh=ð eh=ɛ er=ɜː ey=eɪ f=f g=ɡ hh=h ih=ɪ iy=iː jh=dʒ k=k "
-        "l=l m=m n=n ng=ŋ ow=oʊ oy=ɔɪ p=p r=ɹ s=s sh=ʃ t=t th=θ uh=ʊ uw=uː v=v w=w y=j z=z zh=ʒ"
-    ).split()
+    for pair in [
+        "aa=ɑː",
+        "ae=æ",
+        "ah=ʌ",
+        "ao=ɔː",
+        "aw=aʊ",
+        "ax=ə",
+        "ay=aɪ",
+        "b=b",
+        "ch=tʃ",
+        "d=d",
+        "dh=ð",
+        "eh=ɛ",
+        "er=ɜː",
+        "ey=eɪ",
+        "f=f",
+        "g=ɡ",
+        "hh=h",
+        "ih=ɪ",
+        "iy=iː",
+        "jh=dʒ",
+        "k=k",
+        "l=l",
+        "m=m",
+        "n=n",
+        "ng=ŋ",
+        "ow=oʊ",
+        "oy=ɔɪ",
+        "p=p",
+        "r=ɹ",
+        "s=s",
+        "sh=ʃ",
+        "t=t",
+        "th=θ",
+        "uh=ʊ",
+        "uw=uː",
+        "v=v",
+        "w=w",
+        "y=j",
+        "z=z",
+        "zh=ʒ",
+    ]
 )
-SHARES = {"english": 0.34, "languages": 0.24, "flite": 0.2, "real": 0.22, "unlabelled": 0.0}
+SHARES = {"english": 0.3, "languages": 0.18, "flite": 0.27, "real": 0.25, "unlabelled": 0.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +81,18 @@ def simple(label: str) -> str:
 
 
 def phone_classes(corpus: Corpus, at_least: int = 150) -> dict[str, int]:
-    """Number the phones that occur often enough, from 1; 0 is silence and the last number is every other phone."""
-    labels, counts = np.unique([simple(p.label) for us in corpus.values() for u in us for p in u.phones if p.label],
-                               return_counts=True)  # fmt: skip
+    """Return numbers for the phones that occur often enough, from 1; 0 is silence, the last is any other."""
+    labels, counts = np.unique(
+        [simple(p.label) for us in corpus.values() for u in us for p in u.phones if p.label],
+        return_counts=True,
+    )
     kept = [str(label) for label, n in zip(labels, counts, strict=True) if n >= at_least and label]
     return {label: i + 1 for i, label in enumerate(kept)} | {"": 0, "*": len(kept) + 1}
 
 
-def coloured_noises(rng: np.random.Generator, corpus: Corpus, count: int = 48, seconds: float = 6.0) -> list[Wave]:
+def coloured_noises(
+    rng: np.random.Generator, corpus: Corpus, count: int = 48, seconds: float = 6.0
+) -> list[Wave]:
     """Make noises of deviation one: white to brown, hum, tones, and babble of several voices."""
     size = int(seconds * RATE)
     hertz = np.maximum(fft.rfftfreq(size, 1 / RATE), 40.0)
@@ -62,11 +104,15 @@ def coloured_noises(rng: np.random.Generator, corpus: Corpus, count: int = 48, s
             for pick in rng.integers(0, len(voices), 6):
                 mix += np.resize(voices[pick].samples.astype(np.float32), size)
         else:
-            spectrum = fft.rfft(rng.standard_normal(size, np.float32)) * (hertz / 1000) ** -rng.uniform(0, 1.2)
+            spectrum = fft.rfft(rng.standard_normal(size, np.float32)) * (hertz / 1000) ** -rng.uniform(
+                0, 1.2
+            )
             mix = fft.irfft(spectrum, size).astype(np.float32)
             if index % 4 == 2:
                 tone = rng.uniform(50, 2000)
-                mix = mix / mix.std() + 2 * np.sin(2 * np.pi * tone * np.arange(size, dtype=np.float32) / RATE)
+                mix = mix / mix.std() + 2 * np.sin(
+                    2 * np.pi * tone * np.arange(size, dtype=np.float32) / RATE
+                )
         noises.append((mix / (mix.std() + 1e-9)).astype(np.float32))
     return noises
 
@@ -77,8 +123,14 @@ def level(wave: Wave) -> float:
     return float(np.percentile(np.sqrt((frames**2).mean(1) + 1e-12), 95)) if len(frames) else 0.0
 
 
+def scaled(wave: NDArray[np.floating], gain: float) -> Wave:
+    """Return a wave times a gain."""
+    out: Wave = np.asarray(wave * gain, np.float32)
+    return out
+
+
 class Mixer:
-    """Draws crops of `seconds` from a corpus; `real_shift` is added to the aligner's times on real prompts."""
+    """Draws crops of `seconds` from a corpus; `real_shift` is added to the aligner's times of prompts."""
 
     def __init__(self, corpus: Corpus, seed: int, seconds: float = 4.0, augment: bool = True) -> None:
         self.rng = np.random.default_rng(seed)
@@ -112,8 +164,15 @@ class Mixer:
             at += int(self.rng.choice([0.05, 0.3, 1.0]) * self.rng.uniform(0.5, 1.6) * RATE)
         return (wave, self._channel(wave) if self.augment else wave, *self._targets(group, marks, phones))
 
-    def _place(self, wave: Wave, at: int, utterance: Utterance, marks: list[NDArray[np.float64]],
-               phones: list[tuple[float, float, int]], first: bool) -> int:  # fmt: skip
+    def _place(
+        self,
+        wave: Wave,
+        at: int,
+        utterance: Utterance,
+        marks: list[NDArray[np.float64]],
+        phones: list[tuple[float, float, int]],
+        first: bool,
+    ) -> int:
         samples = utterance.samples
         skip = 0
         if first and len(samples) > 2 * RATE and self.rng.random() < 0.7:
@@ -141,8 +200,9 @@ class Mixer:
                 phones.append((max(start, at / RATE), min(end, (at + length) / RATE), number))
         return at + length
 
-    def _targets(self, group: str, marks: list[NDArray[np.float64]], phones: list[tuple[float, float, int]]
-                 ) -> tuple[Wave, Wave, NDArray[np.int64], NDArray[np.int64]]:  # fmt: skip
+    def _targets(
+        self, group: str, marks: list[NDArray[np.float64]], phones: list[tuple[float, float, int]]
+    ) -> tuple[Wave, Wave, NDArray[np.int64], NDArray[np.int64]]:
         centres = (np.arange(self.size // HOP) + 0.5) * HOP / RATE
         bounds = np.concatenate(marks) if marks else np.zeros((0, 2))
         syllable = _inside(centres, bounds)
@@ -182,26 +242,28 @@ class Mixer:
         start = rng.integers(0, len(noise) - size)
         floor = 10 ** (-rng.uniform(3, 35) / 20) if rng.random() < 0.6 else 10 ** (-rng.uniform(35, 70) / 20)
         if loud < 1e-3:  # no speech: the noise alone, at any level
-            return noise[start : start + size] * np.float32(10 ** (-rng.uniform(16, 90) / 20))
+            return scaled(noise[start : start + size], 10 ** (-rng.uniform(16, 90) / 20))
         out += noise[start : start + size] * (level(out) * floor)
         if rng.random() < 0.1:  # eight-bit companding
             peak = np.abs(out).max() + 1e-9
             coded = np.round(np.sign(out) * np.log1p(255 * np.abs(out) / peak) / np.log(256) * 127) / 127
             out = (np.sign(coded) * (256 ** np.abs(coded) - 1) / 255 * peak).astype(np.float32)
-        return out * np.float32(0.1 / max(level(out), 1e-3) * 10 ** (rng.uniform(-14, 6) / 20))
+        return scaled(out, 0.1 / max(level(out), 1e-3) * 10 ** (rng.uniform(-14, 6) / 20))
 
     def _room(self) -> Wave:
         """Return an impulse response: the direct sound, then decaying noise."""
         decay = self.rng.uniform(0.08, 0.5)
         time = np.arange(int(min(decay, 0.45) * RATE)) / RATE
-        tail = self.rng.standard_normal(len(time)) * np.exp(-6.9 * time / decay) * self.rng.uniform(0.01, 0.08)
+        tail = (
+            self.rng.standard_normal(len(time)) * np.exp(-6.9 * time / decay) * self.rng.uniform(0.01, 0.08)
+        )
         tail[: int(0.002 * RATE)] = 0
         tail[0] = 1.0
-        return tail.astype(np.float32)
+        return scaled(tail, 1.0)
 
 
 def _inside(centres: NDArray[np.float64], bounds: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return for each time the number of the interval around it, -1 for none; intervals are in order of time."""
+    """Return for each time the number of the interval around it, -1 for none; intervals are in order."""
     if not len(bounds):
         return np.full(len(centres), -1, np.int64)
     index = np.searchsorted(bounds[:, 0], centres, "right") - 1

@@ -1,15 +1,28 @@
 """The numbers on the speech model's card: decoding thresholds chosen on dev, scores of every set, limits."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
-from components.models.nets.syllable_encoder import SyllableEncoder
+from components.models.nets.syllable_encoder import build
+from components.models.recipes._speech_batches import simple
 from components.models.recipes._speech_corpus import UNSEEN_LANGUAGES, Corpus
 from components.models.recipes._speech_scores import (
-    Bounds, Curves, at_level, baselines, best_shift, curves, greedy_segments, head_segments, pooled,
-)  # fmt: skip
+    RATE,
+    Bounds,
+    Curves,
+    at_level,
+    baselines,
+    best_shift,
+    curves,
+    greedy_segments,
+    head_segments,
+    pooled,
+)
 from components.models.recipes._syllables import Utterance
 from components.numerics.boundary_scores import BoundaryScores
 
@@ -26,7 +39,7 @@ Metric = dict[str, Any]
 Decode = dict[str, float]
 
 
-def choose(net: SyllableEncoder, corpus: Corpus) -> Decode:
+def choose(net: nn.Module, corpus: Corpus) -> Decode:
     """Choose the decoding thresholds on the dev sets: the highest F1, averaged over the sets."""
     dev = {name: corpus[name] for name in DEV if corpus.get(name)}
     out = {name: curves(net, us) for name, us in dev.items()}
@@ -36,22 +49,30 @@ def choose(net: SyllableEncoder, corpus: Corpus) -> Decode:
 
     heads = {
         (t, d, s): mean_f1(lambda c, t=t, d=d, s=s: head_segments(c, t, d, s))
-        for t in (0.3, 0.35, 0.4, 0.45, 0.5) for d in (0.06, 0.08, 0.1) for s in (0.4, 0.5, 0.6)
-    }  # fmt: skip
+        for t in (0.3, 0.35, 0.4, 0.45, 0.5)
+        for d in (0.06, 0.08, 0.1)
+        for s in (0.4, 0.5, 0.6)
+    }
     peak, distance, speech = max(heads, key=lambda k: heads[k])
     greedy = {
         (n, m): mean_f1(lambda c, n=n, m=m: [greedy_segments(x.features, n, m) for x in c])
-        for n in (0.3, 0.4, 0.5, 0.6) for m in (0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
-    }  # fmt: skip
+        for n in (0.3, 0.4, 0.5, 0.6)
+        for m in (0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
+    }
     norm, merge = max(greedy, key=lambda k: greedy[k])
     real = next((n for n in ("dev_asterisk",) if n in dev), None)
     shift = best_shift(dev[real], head_segments(out[real], peak, distance, speech)) if real else 0.0
     greedy_out = [greedy_segments(c.features, norm, merge) for c in out[real]] if real else []
     lag = best_shift(dev[real], greedy_out) if real else 0.0
     return {
-        "peak_threshold": peak, "min_distance_s": distance, "speech_threshold": speech, "norm_threshold": norm,
-        "merge_threshold": merge, "real_shift_s": round(shift, 3), "greedy_real_shift_s": round(lag, 3),
-    }  # fmt: skip
+        "peak_threshold": peak,
+        "min_distance_s": distance,
+        "speech_threshold": speech,
+        "norm_threshold": norm,
+        "merge_threshold": merge,
+        "real_shift_s": round(shift, 3),
+        "greedy_real_shift_s": round(lag, 3),
+    }
 
 
 def row(name: str, value: float, unit: str, n: int, on: str) -> Metric:
@@ -61,18 +82,28 @@ def row(name: str, value: float, unit: str, n: int, on: str) -> Metric:
 
 def boundary_rows(label: str, scores: BoundaryScores, on: str, *, short: bool = False) -> list[Metric]:
     """Return F1, and unless `short` also precision, recall and R-value, in percent."""
-    values = {"F1": scores.f1, "precision": scores.precision, "recall": scores.recall, "R-value": scores.r_value}
+    values = {
+        "F1": scores.f1,
+        "precision": scores.precision,
+        "recall": scores.recall,
+        "R-value": scores.r_value,
+    }
     kept = ("F1", "R-value") if short else values
-    return [row(f"{label} boundary {k} @50 ms", round(100 * values[k], 2), "%", scores.reference, on) for k in kept]
+    return [
+        row(f"{label} boundary {k} @50 ms", round(100 * values[k], 2), "%", scores.reference, on)
+        for k in kept
+    ]
 
 
 def decode_all(out: list[Curves], decode: Decode) -> tuple[list[Bounds], list[Bounds]]:
     """Return the segments of the boundary head and of the greedy decoder."""
     heads = head_segments(out, decode["peak_threshold"], decode["min_distance_s"], decode["speech_threshold"])
-    return heads, [greedy_segments(c.features, decode["norm_threshold"], decode["merge_threshold"]) for c in out]
+    return heads, [
+        greedy_segments(c.features, decode["norm_threshold"], decode["merge_threshold"]) for c in out
+    ]
 
 
-def set_rows(net: SyllableEncoder, name: str, utterances: list[Utterance], decode: Decode) -> list[Metric]:
+def set_rows(net: nn.Module, name: str, utterances: list[Utterance], decode: Decode) -> list[Metric]:
     """Measure one set: head, greedy decoder and both baselines."""
     on = SETS[name]
     out = curves(net, utterances)
@@ -88,7 +119,9 @@ def set_rows(net: SyllableEncoder, name: str, utterances: list[Utterance], decod
         starts = pooled(utterances, heads, shift, starts_only=True)
         rows += boundary_rows("head, predicted starts only:", starts, on, short=True)
     for label, method in baselines().items():
-        rows += boundary_rows(f"{label}:", pooled(utterances, [method(u) for u in utterances]), on, short=True)
+        rows += boundary_rows(
+            f"{label}:", pooled(utterances, [method(u) for u in utterances]), on, short=True
+        )
     seconds = sum(len(u.samples) for u in utterances) / 16_000
     marks = sum(len(u.syllables) for u in utterances)
     rows.append(row("tokens per second", sum(map(len, heads)) / seconds, "1/s", len(utterances), on))
@@ -97,7 +130,7 @@ def set_rows(net: SyllableEncoder, name: str, utterances: list[Utterance], decod
 
 
 @torch.no_grad()
-def silence_rows(net: SyllableEncoder, decode: Decode) -> list[Metric]:
+def silence_rows(net: nn.Module, decode: Decode) -> list[Metric]:
     """Measure what the net makes of clips without speech: digital silence and noise at three levels."""
     rng = np.random.default_rng(5)
     kinds = {"digital silence": 0.0, "white noise at -60 dB": 1e-3, "white noise at -30 dB": 0.03}
@@ -111,8 +144,8 @@ def silence_rows(net: SyllableEncoder, decode: Decode) -> list[Metric]:
     return rows
 
 
-def flatness_rows(net: SyllableEncoder, corpus: Corpus) -> list[Metric]:
-    """Measure how flat segments are: the cosine of neighbouring frames inside a syllable and across its border."""
+def flatness_rows(net: nn.Module, corpus: Corpus) -> list[Metric]:
+    """Measure how flat segments are: the cosine of near frames inside a syllable and across its border."""
     inside, across, norms = [], [], []
     for utterance, c in zip(corpus["espeak_unseen"], curves(net, corpus["espeak_unseen"]), strict=True):
         length = np.linalg.norm(c.features, axis=1)
@@ -133,9 +166,57 @@ def flatness_rows(net: SyllableEncoder, corpus: Corpus) -> list[Metric]:
     return [
         row("cosine of frames 80 ms apart in one syllable", within.mean(), "1", len(within), on),
         row("cosine of frames 80 ms apart in two syllables", between.mean(), "1", len(between), on),
-        row("mean feature norm in speech", table[table[:, 1] == 1, 0].mean(), "1", int(table[:, 1].sum()), on),
-        row("mean feature norm in pauses", table[table[:, 1] == 0, 0].mean(), "1", int((1 - table[:, 1]).sum()), on),
+        row(
+            "mean feature norm in speech", table[table[:, 1] == 1, 0].mean(), "1", int(table[:, 1].sum()), on
+        ),
+        row(
+            "mean feature norm in pauses",
+            table[table[:, 1] == 0, 0].mean(),
+            "1",
+            int((1 - table[:, 1]).sum()),
+            on,
+        ),
     ]
+
+
+def unit_rows(net: nn.Module, utterances: list[Utterance]) -> list[Metric]:
+    """Measure identity across voices: how often the nearest syllable of another voice has the same phones.
+
+    Beside the mean feature of each syllable stands its mean log-mel spectrum; both compare by cosine.
+    """
+    names: list[str] = []
+    voices: list[str] = []
+    vectors: dict[str, list[NDArray[np.floating]]] = {"features": [], "log-mel": []}
+    for utterance, c in zip(utterances, curves(net, utterances), strict=True):
+        mel = net.front(torch.from_numpy(at_level(utterance.samples))[None])[0].numpy()  # type: ignore[operator]
+        for start, end in utterance.syllables:
+            inside = slice(int(start * RATE), max(int(start * RATE) + 1, round(float(end) * RATE)))
+            if len(c.features[inside]):
+                phones = [p for p in utterance.phones if p.start > start - 1e-3 and p.end < end + 1e-3]
+                names.append(" ".join(simple(p.label) for p in phones))
+                voices.append(utterance.source)
+                vectors["features"].append(c.features[inside].mean(0))
+                vectors["log-mel"].append(mel[inside].mean(0))
+    label, voice = np.array(names), np.array(voices)
+    other = voice[:, None] != voice
+    findable = ((label[:, None] == label) & other).any(1)
+    rows = []
+    for kind, values in vectors.items():
+        table = np.stack(values)
+        table = table - table.mean(0)
+        table /= np.linalg.norm(table, axis=1, keepdims=True) + 1e-9
+        nearest = np.where(other, table @ table.T, -2.0).argmax(1)
+        share = float((label[nearest] == label)[findable].mean())
+        rows.append(
+            row(
+                f"same syllable in another voice by {kind}",
+                share,
+                "1",
+                int(findable.sum()),
+                SETS["espeak_unseen"],
+            )
+        )
+    return rows
 
 
 def noisy(utterances: list[Utterance], decibel: float, seed: int = 3) -> list[Utterance]:
@@ -145,11 +226,36 @@ def noisy(utterances: list[Utterance], decibel: float, seed: int = 3) -> list[Ut
     for u in utterances:
         wave = u.samples.astype(np.float64)
         noise = rng.standard_normal(len(wave)) * np.sqrt((wave**2).mean() * 10 ** (-decibel / 10))
-        out.append(Utterance((wave + noise).clip(-32767, 32767).astype(np.int16), u.phones, u.syllables, u.source))
+        out.append(
+            Utterance((wave + noise).clip(-32767, 32767).astype(np.int16), u.phones, u.syllables, u.source)
+        )
     return out
 
 
-def measure(net: SyllableEncoder, corpus: Corpus, decode: Decode) -> list[Metric]:
+def ablation(arguments: dict[str, int], work: Path, corpus: Corpus, decode: Decode) -> list[Metric]:
+    """Score the snapshots that training left after its first two stages."""
+    rows: list[Metric] = []
+    for stage in (1, 2):
+        path = work / f"after_stage_{stage}.pt"
+        if not path.exists():
+            continue
+        net = build(**arguments)
+        net.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        for name in ("espeak_unseen", "flite_awb", "lj"):
+            if not corpus.get(name):
+                continue
+            heads, greedy = decode_all(curves(net.eval(), corpus[name]), decode)
+            shifts = (decode["real_shift_s"], decode["greedy_real_shift_s"]) if name in REAL else (0.0, 0.0)
+            rows += boundary_rows(
+                f"after stage {stage}, head:", pooled(corpus[name], heads, shifts[0]), SETS[name]
+            )[:1]
+            if stage > 1:  # before the distillation the features are untrained
+                scores = pooled(corpus[name], greedy, shifts[1])
+                rows += boundary_rows(f"after stage {stage}, greedy:", scores, SETS[name])[:1]
+    return rows
+
+
+def measure(net: nn.Module, corpus: Corpus, decode: Decode) -> list[Metric]:
     """Return every metric of the card."""
     rows: list[Metric] = []
     for name in SETS:
@@ -158,6 +264,8 @@ def measure(net: SyllableEncoder, corpus: Corpus, decode: Decode) -> list[Metric
     if corpus.get("espeak_unseen"):
         spoiled = noisy(corpus["espeak_unseen"], 10)
         heads, _ = decode_all(curves(net, spoiled), decode)
-        rows += boundary_rows("head, white noise at 10 dB:", pooled(spoiled, heads), SETS["espeak_unseen"])[:1]
-        rows += flatness_rows(net, corpus)
+        rows += boundary_rows("head, white noise at 10 dB:", pooled(spoiled, heads), SETS["espeak_unseen"])[
+            :1
+        ]
+        rows += flatness_rows(net, corpus) + unit_rows(net, corpus["espeak_unseen"])
     return rows + silence_rows(net, decode)

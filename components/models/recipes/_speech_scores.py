@@ -2,26 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from components.models.nets.syllable_encoder import HOP, SAMPLE_RATE, SyllableEncoder
+from components.models.nets.syllable_encoder import HOP, SAMPLE_RATE
 from components.models.recipes._syllables import Utterance
 from components.numerics.boundary_peaks import runs, segments
 from components.numerics.boundary_scores import BoundaryScores, edges, score
 from components.numerics.syllable_cuts import cut_syllables
 
 RATE, OFFSET = SAMPLE_RATE / HOP, HOP / SAMPLE_RATE / 2
-LOUD = 0.1  # the level that the encoder was trained around
 Bounds = NDArray[np.float64]
 SHIFTS = np.arange(-0.05, 0.0451, 0.005)
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What the net says of one utterance: features (frames, dim), boundary and speech probability (frames,)."""
+    """What the net says of one utterance: features (frames, dim), boundary and speech (frames,), 0 to 1."""
 
     features: NDArray[np.float32]
     boundary: NDArray[np.float32]
@@ -32,11 +33,11 @@ def at_level(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     """Scale int16 samples to the level that the app gives the encoder."""
     from components.models.encode_speech import levelled
 
-    return levelled(samples.astype(np.float32) / 32768)
+    return levelled(samples.astype(np.float32) / np.float32(32768))
 
 
 @torch.no_grad()
-def curves(net: SyllableEncoder, utterances: list[Utterance], device: str = "cpu") -> list[Curves]:
+def curves(net: nn.Module, utterances: list[Utterance], device: str = "cpu") -> list[Curves]:
     """Run the net over whole utterances, one by one."""
     out = []
     for utterance in utterances:
@@ -46,9 +47,15 @@ def curves(net: SyllableEncoder, utterances: list[Utterance], device: str = "cpu
     return out
 
 
-def pooled(utterances: list[Utterance], found: list[Bounds], shift: float = 0.0, *, tolerance: float = 0.05,
-           starts_only: bool = False) -> BoundaryScores:  # fmt: skip
-    """Score segments against marks, counts pooled over utterances: unique starts and ends, or predicted starts."""
+def pooled(
+    utterances: list[Utterance],
+    found: list[Bounds],
+    shift: float = 0.0,
+    *,
+    tolerance: float = 0.05,
+    starts_only: bool = False,
+) -> BoundaryScores:
+    """Score segments against marks, counts pooled: unique starts and ends, or predicted starts alone."""
     total = BoundaryScores(0, 0, 0)
     for utterance, bounds in zip(utterances, found, strict=True):
         predicted = bounds[:, 0] if starts_only else edges(bounds)
@@ -57,15 +64,29 @@ def pooled(utterances: list[Utterance], found: list[Bounds], shift: float = 0.0,
 
 
 def best_shift(utterances: list[Utterance], found: list[Bounds]) -> float:
-    """Return the constant shift (s) of the predictions with the highest R-value: the papers' dev step."""
-    values = [pooled(utterances, found, s).r_value for s in SHIFTS]
-    return float(SHIFTS[int(np.argmax(values))])
+    """Return the constant shift (s) of the predictions with the highest R-value: the papers' dev step.
+
+    The curve has a plateau; of all shifts within half a point of the top the smallest is taken.
+    """
+    values = np.array([pooled(utterances, found, float(s)).r_value for s in SHIFTS])
+    good = SHIFTS[values >= values.max() - 0.005]
+    return float(good[np.abs(good).argmin()])
 
 
 def head_segments(out: list[Curves], threshold: float, distance: float, speech: float = 0.5) -> list[Bounds]:
     """Decode the boundary head."""
-    return [segments(c.boundary, c.speech, RATE, OFFSET, threshold=threshold, distance=distance,
-                     speech_threshold=speech) for c in out]  # fmt: skip
+    return [
+        segments(
+            c.boundary,
+            c.speech,
+            RATE,
+            OFFSET,
+            threshold=threshold,
+            distance=distance,
+            speech_threshold=speech,
+        )
+        for c in out
+    ]
 
 
 def greedy_segments(features: NDArray[np.float32], norm: float, merge: float) -> Bounds:
@@ -98,7 +119,7 @@ def envelope_valleys(utterance: Utterance, dip: float = 2.0, floor: float = -25.
         if end - start < 5:
             continue
         cuts = [start, *_valleys(decibel[start:end], dip, start), end]
-        bounds += list(zip(cuts, cuts[1:], strict=False))
+        bounds += list(pairwise(cuts))
     return np.asarray(bounds, np.float64).reshape(-1, 2) * 0.01
 
 

@@ -28,11 +28,12 @@ def to_rate(samples: NDArray[np.int16], rate: int) -> NDArray[np.int16]:
         return samples
     common = gcd(rate, RATE)
     out = resample_poly(samples.astype(np.float32), RATE // common, rate // common)
-    return np.clip(out, -32767, 32767).astype(np.int16)
+    whole: NDArray[np.int16] = np.clip(out, -32767, 32767).astype(np.int16)
+    return whole
 
 
 def without_short_pauses(phones: list[Phone], shortest: float = 0.06) -> list[Phone]:
-    """Give pauses under `shortest` seconds, which are closures and glottal stops, to the phone before them."""
+    """Give pauses under `shortest` seconds, which are closures, to the phone before them."""
     kept: list[Phone] = []
     for phone in phones:
         if kept and not phone.label and kept[-1].label and phone.end - phone.start < shortest:
@@ -84,7 +85,9 @@ class Espeak:
             index += 1
         return 0
 
-    def say(self, text: str, voice: str, speed: int = 170, pitch: int = 50, spread: int = 50) -> Utterance | None:
+    def say(
+        self, text: str, voice: str, speed: int = 170, pitch: int = 50, spread: int = 50
+    ) -> Utterance | None:
         """Speak `text` with `voice` (such as "en-us+f3"); nothing where the voice is unknown or says nothing.
 
         `speed` is in words a minute; `pitch` and `spread` (its range) are 0 to 100.
@@ -170,7 +173,9 @@ class Flite:
         try:
             wave = self._wave(spoken).contents
             samples = np.ctypeslib.as_array(wave.samples, (wave.num_samples,)).copy()
-            return Utterance(to_rate(samples, wave.sample_rate), self._phones(spoken), source="flite " + voice)
+            return Utterance(
+                to_rate(samples, wave.sample_rate), self._phones(spoken), source="flite " + voice
+            )
         finally:
             self._delete(spoken)
 
@@ -185,7 +190,9 @@ class Flite:
             syllable = self._parent(inside) if inside else None
             word = self._parent(syllable) if syllable else None
             number = words.setdefault(word or 0, len(words))
-            phones.append(Phone({"pau": "", "y": "j"}.get(label, label), start, end, number))  # IPA y is a vowel
+            phones.append(
+                Phone({"pau": "", "y": "j"}.get(label, label), start, end, number)
+            )  # IPA y is a vowel
             start = end
             item = self._next(item)
         return tuple(phones)

@@ -1,4 +1,4 @@
-"""The speech model's loss and its three stages: phones, self-segmentation distillation, the head's own segments."""
+"""The speech model's loss and three stages: phones, self-segmentation distillation, its own segments."""
 
 import copy
 import math
@@ -16,7 +16,7 @@ from components.models.recipes._speech_batches import Batch, Mixer
 from components.numerics.boundary_peaks import segments
 
 STAGES = ("phones", "distillation", "own segments")
-ENDS = (0.45, 0.7, 1.0)  # the share of the budget at which each stage ends
+ENDS = (0.35, 0.65, 1.0)  # the share of the budget at which each stage ends
 CALIBRATED = 0.12  # real prompts' boundaries are used only after the aligner's shift has been measured
 
 
@@ -58,10 +58,10 @@ def whitening(states: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def segment_targets(vectors: Tensor, segment: Tensor) -> Tensor:
-    """Average (batch, frames, dim) over each segment, give every frame of it that mean at length 1; 0 outside.
+    """Average (batch, frames, dim) over each segment; every frame gets that mean at length 1, 0 outside.
 
-    `segment` (batch, frames) numbers the segments of each clip from 0; -1 is outside. This is Sylber's target with
-    the L2-normalisation of its successor.
+    `segment` (batch, frames) numbers the segments of each clip from 0; -1 is outside. This is Sylber's target
+    with the L2-normalisation of its successor.
     """
     batch, frames, dim = vectors.shape
     slots = int(segment.max()) + 2
@@ -73,7 +73,7 @@ def segment_targets(vectors: Tensor, segment: Tensor) -> Tensor:
 
 
 def own_segments(outputs: dict[str, Tensor]) -> Tensor:
-    """Number the segments (batch, frames) that the heads find; -1 outside, -2 where speech is in doubt."""
+    """Return the number of each frame's segment by the heads; -1 outside, -2 where speech is in doubt."""
     boundary, speech = (torch.sigmoid(outputs[k]).cpu().numpy() for k in ("boundary", "speech"))
     rate, offset = SAMPLE_RATE / HOP, HOP / SAMPLE_RATE / 2
     numbers = np.full(boundary.shape, -1, np.int64)
@@ -99,17 +99,21 @@ def losses(trainee: Trainee, batch: dict[str, Tensor], teacher: Teacher | None) 
         states = trainee.encoder.states(wave)
         outputs = trainee.encoder.outputs(states)
         logits = trainee.phones(trainee.encoder.norm(states)).float()
-    parts = {}
-    for name in ("boundary", "speech"):
-        bce = functional.binary_cross_entropy_with_logits(outputs[name], batch[name].clamp(min=0), reduction="none")
-        parts[name] = masked(bce, (batch[name] >= 0).float())
-    parts["phone"] = functional.cross_entropy(logits.flatten(0, 1), batch["phone"].flatten(), ignore_index=-1)
+    parts = {
+        "phone": functional.cross_entropy(logits.flatten(0, 1), batch["phone"].flatten(), ignore_index=-1)
+    }
+    wanted = {name: batch[name] for name in ("boundary", "speech")}
     if teacher:
         vectors, seen = teacher.targets(batch["clean"])
         found = batch["syllable"] if teacher.whitening else own_segments(seen).to(wave.device)
         target = segment_targets(vectors, found.clamp(min=-1))
         error = (outputs["features"] - target).square().sum(-1)
         parts["distil"] = masked(error, (found >= -1).float())
+        if not teacher.whitening:  # speech without marks: what the teacher says of the clean sound
+            wanted = {k: torch.where(v < 0, torch.sigmoid(seen[k]), v) for k, v in wanted.items()}
+    for name, value in wanted.items():
+        bce = functional.binary_cross_entropy_with_logits(outputs[name], value.clamp(min=0), reduction="none")
+        parts[name] = masked(bce, (value >= 0).float())
     return parts
 
 
@@ -131,6 +135,7 @@ class Course:
     optimizer: torch.optim.Optimizer = field(init=False)
     seen: dict[str, float] = field(default_factory=dict)
     clock: float = field(default_factory=time.process_time)
+    spent: float = 0.0
 
     def __post_init__(self) -> None:
         self.trainee.to(self.device)
@@ -138,7 +143,9 @@ class Course:
         decay = [p for p in self.trainee.parameters() if p.ndim > 1]
         plain = [p for p in self.trainee.parameters() if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
-            [{"params": decay, "weight_decay": 0.03}, {"params": plain, "weight_decay": 0.0}], self.lr, (0.9, 0.98)
+            [{"params": decay, "weight_decay": 0.03}, {"params": plain, "weight_decay": 0.0}],
+            self.lr,
+            (0.9, 0.98),
         )
 
     def tensors(self, batch: Batch) -> dict[str, Tensor]:
@@ -160,16 +167,20 @@ class Course:
         for _ in range(6):
             batch = self.tensors(self.mixer.batch(self.crops))
             rows.append(self.average.states(batch["clean"])[batch["syllable"] >= 0])
-        return whitening(torch.cat(rows), self.average.project[1].out_features)  # type: ignore[union-attr, arg-type]
+        return whitening(torch.cat(rows), self.average.project[1].out_features)  # type: ignore[arg-type]
 
     def advance(self, share: float) -> None:
         """Take one step at `share` (0 to 1) of the budget."""
         self.trainee.train()
-        rate = self.lr * min(1.0, (self.step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        rate = (
+            self.lr * min(1.0, (self.step + 1) / 150) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share)))
+        )
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         parts = losses(self.trainee, self.tensors(self.mixer.batch(self.crops)), self.teacher)
-        total = sum((WEIGHTS[name] * part for name, part in parts.items()), torch.zeros((), device=self.device))
+        total = sum(
+            (WEIGHTS[name] * part for name, part in parts.items()), torch.zeros((), device=self.device)
+        )
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.trainee.parameters(), 1.0)
@@ -182,22 +193,32 @@ class Course:
         for name, part in parts.items():
             self.seen[name] = 0.98 * self.seen.get(name, part.item()) + 0.02 * part.item()
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time of this run and of those it goes on from."""
+        return self.spent + time.process_time() - self.clock
+
     def report(self, share: float) -> str:
         """Return one line of progress."""
         parts = " ".join(f"{k} {v:.3f}" for k, v in self.seen.items())
-        return f"{share:6.1%} step {self.step} {STAGES[self.stage]}: {parts} ({time.process_time() - self.clock:.0f} s)"
+        return f"{share:6.1%} step {self.step} {STAGES[self.stage]}: {parts} ({self.cpu_seconds():.0f} s)"
 
     def state(self, share: float) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         teacher = self.teacher
         return {
-            "trainee": self.trainee.state_dict(), "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "step": self.step, "stage": self.stage, "share": share,
+            "trainee": self.trainee.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+            "stage": self.stage,
+            "share": share,
             "teacher": teacher.encoder.state_dict() if teacher else None,
             "whitening": list(teacher.whitening) if teacher and teacher.whitening else None,
-            "real_shift": self.mixer.real_shift, "real_boundaries": self.mixer.real_boundaries,
+            "real_shift": self.mixer.real_shift,
+            "real_boundaries": self.mixer.real_boundaries,
             "unlabelled": self.mixer.shares["unlabelled"],
-        }  # fmt: skip
+            "cpu_seconds": self.cpu_seconds(),
+        }
 
     def restore(self, state: dict[str, Any]) -> float:
         """Take over a checkpoint; returns the share of the budget that it had used."""
@@ -211,6 +232,7 @@ class Course:
             self.teacher.encoder.load_state_dict(state["teacher"])
         self.mixer.real_shift, self.mixer.real_boundaries = state["real_shift"], state["real_boundaries"]
         self.mixer.shares["unlabelled"] = state["unlabelled"]
+        self.spent = float(state.get("cpu_seconds", 0.0))
         return float(state["share"])
 
 

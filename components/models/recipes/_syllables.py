@@ -1,15 +1,18 @@
-"""Phones with times → syllables with times, for any language: nuclei, and onsets as long as words may begin with."""
+"""Phones with times → syllables with times: nuclei, and onsets as long as the language's words begin with."""
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 VOWELS = set("aeiouyɑɐɒæəɘɵɚɛɜɝɞɨɪɔøœɶʉʊʌɯɤʏᵻãẽĩõũỹ")
 SYLLABIC = "\u0329"
-ARPABET = set("aa ae ah ao aw ax axr ay eh er ey ih iy ow oy uh uw".split())
+ARPABET = set(
+    ["aa", "ae", "ah", "ao", "aw", "ax", "axr", "ay", "eh", "er", "ey", "ih", "iy", "ow", "oy", "uh", "uw"]
+)
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Phone:
 
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """Speech with marks: mono int16 samples at 16 kHz, phones, and syllable bounds (syllables, 2) in seconds."""
+    """Speech with marks: mono int16 samples at 16 kHz, phones, and syllable bounds (syllables, 2) in s."""
 
     samples: NDArray[np.int16]
     phones: tuple[Phone, ...]
@@ -73,11 +76,11 @@ def syllabify(phones: Iterable[Phone], onsets: set[tuple[str, ...]]) -> NDArray[
         if not nuclei:
             continue
         cuts = [0]
-        for left, right in zip(nuclei, nuclei[1:], strict=False):
+        for left, right in pairwise(nuclei):
             cut = left + 1
             while cut < right and tuple(p.label for p in word[cut:right]) not in onsets:
                 cut += 1
             cuts.append(cut)
         cuts.append(len(word))
-        bounds += [(word[a].start, word[b - 1].end) for a, b in zip(cuts, cuts[1:], strict=False)]
+        bounds += [(word[a].start, word[b - 1].end) for a, b in pairwise(cuts)]
     return np.asarray(bounds, np.float32).reshape(-1, 2)

@@ -1,5 +1,7 @@
 """Peaks inside speech against a slow reference, and on curves worked out by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,7 +48,7 @@ def slow_segments(boundary, speech, threshold, gap, pause):
                 edge.append(near if abs(near - time) <= pause / 2 else time)
             inner = [p for p in peaks if edge[0] + gap <= p + 1e-9 and p - 1e-9 < edge[1] - gap]
             cuts = [max(0.0, edge[0]), *inner, edge[1]]
-            bounds += [[a, b] for a, b in zip(cuts, cuts[1:], strict=False) if b > a]
+            bounds += [[a, b] for a, b in pairwise(cuts) if b > a]
         frame = end + 1
     return np.array(bounds).reshape(-1, 2)
 

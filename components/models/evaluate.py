@@ -1,0 +1,91 @@
+"""Recompute the metrics on a bundled model's card: `python -m components.models.evaluate NAME --data DIR`.
+
+A model's recipe may offer `evaluate(model, data, work) -> [{name, value, unit, n, on}]`; the rows are
+compared with the card's by name and set. The exit status is 1 where they differ.
+"""
+
+import argparse
+import importlib
+import math
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.errors import InputError
+from components.models.store import ModelStore
+
+Metric = dict[str, Any]
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One metric on the card and as found now; none where one of the two lacks it."""
+
+    name: str
+    on: str
+    card: float | None
+    found: float | None
+
+    def differs(self, tolerance: float) -> bool:
+        """Say whether both are there and further apart than `tolerance`, relative where above 1."""
+        if self.card is None or self.found is None:
+            return False
+        if math.isnan(self.found):
+            return True
+        return abs(self.card - self.found) > tolerance * max(1.0, abs(self.card), abs(self.found))
+
+
+def hook(name: str) -> Any:
+    """Return the recipe's `evaluate` of a model; a model without one is refused."""
+    module = f"components.models.recipes.{name.replace('-', '_')}"
+    try:
+        found = getattr(importlib.import_module(module), "evaluate", None)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+        found = None
+    if found is None:
+        raise InputError(f"The recipe of {name!r} measures nothing; choose a model whose recipe does.")
+    return found
+
+
+def compare(card: list[Metric], found: list[Metric]) -> list[Comparison]:
+    """Pair the card's rows with the found ones, in the card's order, then what the card lacks."""
+    old: dict[Key, float] = {(m["name"], m["on"]): float(m["value"]) for m in card}
+    new: dict[Key, float] = {(m["name"], m["on"]): float(m["value"]) for m in found}
+    return [Comparison(*key, old.get(key), new.get(key)) for key in dict.fromkeys([*old, *new])]
+
+
+def recompute(name: str, data: Path, work: Path, models: ModelStore) -> list[Comparison]:
+    """Load the shipped weights, run the recipe's evaluation and compare with the card."""
+    card = models.card(name)
+    rows: list[Metric] = hook(name)(models.get(name), data, work)
+    return compare(card.get("metrics", []), rows)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print both values of every metric and mark what differs."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("name", help="the model's folder in assets/models")
+    parser.add_argument("--data", type=Path, required=True, help="folder with the evaluation data")
+    parser.add_argument("--work", type=Path, default=Path("training"), help="folder for data that is made")
+    parser.add_argument("--tolerance", type=float, default=0.01, help="allowed relative difference")
+    options = parser.parse_args(argv)
+    rows = recompute(options.name, options.data, options.work, ModelStore())
+    for row in rows:
+        absent = "missing " if None in (row.card, row.found) else ""
+        mark = "DIFFERS " if row.differs(options.tolerance) else absent
+        sys.stdout.write(f"{mark}{row.name} | {row.on}: card {_show(row.card)}, found {_show(row.found)}\n")
+    wrong = sum(row.differs(options.tolerance) for row in rows)
+    sys.stdout.write(f"{len(rows)} metrics, {wrong} differ\n")
+    return int(wrong > 0)
+
+
+def _show(value: float | None) -> str:
+    return "none" if value is None else f"{value:g}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
