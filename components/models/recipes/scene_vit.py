@@ -174,7 +174,7 @@ class Training:
                 print(f"step {self.step}  {minutes:.1f} min  loss {total / since:.3f}  "
                       f"running mIoU {mean_iou(counts):.3f}", flush=True)  # fmt: skip
                 counts, total, since = torch.zeros_like(counts), 0.0, 0
-            if self.step % (5 * every) == 0:
+            if self.step % (2 * every) == 0:
                 self.save()
         self.save()
 
