@@ -7,6 +7,7 @@ the tensors get shorter.
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -194,13 +195,25 @@ _FIXED: "WeakKeyDictionary[Any, float]" = WeakKeyDictionary()
 
 
 def fixed_macs(net: Any) -> float:
-    """Return the multiply-accumulates of stem and heads on one picture, which no reduction changes."""
+    """Return the multiply-accumulates of stem and heads on one picture, which no reduction changes.
+
+    Convolutions and linear maps are counted by the shapes of one pass: outputs × inputs of each one.
+    """
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
+    from torch import nn
 
     if net not in _FIXED:
-        device = next(net.parameters()).device
-        with torch.inference_mode(), FlopCounterMode(display=False) as counter:
-            net.heads(net.embed(torch.zeros(1, 3, net.size, net.size, device=device)))
-        _FIXED[net] = counter.get_total_flops() / 2
+        counts: list[int] = []
+
+        def count(module: Any, given: Any, out: "Tensor") -> None:
+            counts.append(out.numel() * module.weight[0].numel())
+
+        copy = deepcopy(net)  # the net itself may be running for somebody else
+        for module in copy.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.register_forward_hook(count)
+        with torch.inference_mode():
+            device = next(net.parameters()).device
+            copy.heads(copy.embed(torch.zeros(1, 3, net.size, net.size, device=device)))
+        _FIXED[net] = float(sum(counts))
     return _FIXED[net]

@@ -18,6 +18,7 @@ from plotly.colors import sample_colorscale
 from components.plots.palette import DIVERGING, SCALE, base_layout, hue
 
 Pixels = NDArray[np.uint8]
+Sheet = dict[str, Any]  # data and layout of a figure in the making
 # Of Tol's muted set, apart from the methods' hues; sky and ground are pale and grey
 CLASS_COLOURS = ("#CFE3F2", "#9A9A94", "#CC6677", "#332288", "#DDCC77", "#117733", "#AA4499", "#44AA99")
 WRONG = np.array([178, 24, 43], dtype=np.float64)
@@ -59,14 +60,14 @@ def patch_id(index: int) -> str:
 
 def reference(image: Pixels, side: int, before: Answer, truth: Answer | None) -> go.Figure:
     """Return the input, the unreduced answer and, where it is known, the truth."""
-    figure = _column("The picture, and all tokens kept", 0, ground=None)
-    _tile(figure, 0, _enlarged(image), "Input", side, _places(side))
-    _tile(figure, 1, class_picture(before.segmentation), "Classes, all tokens", side, _places(side))
-    _tile(figure, 3, disparity_picture(before.disparity), "Disparity, all tokens", side, _places(side))
+    sheet = _column("The picture, and all tokens kept", ground=None)
+    _tile(sheet, 0, _enlarged(image), "Input", side, _places(side))
+    _tile(sheet, 1, class_picture(before.segmentation), "Classes, all tokens", side, _places(side))
+    _tile(sheet, 3, disparity_picture(before.disparity), "Disparity, all tokens", side, _places(side))
     if truth is not None:
-        _tile(figure, 2, class_picture(truth.segmentation), "Classes, truth", side, _places(side))
-        _tile(figure, 4, disparity_picture(truth.disparity), "Disparity, truth", side, _places(side))
-    return figure
+        _tile(sheet, 2, class_picture(truth.segmentation), "Classes, truth", side, _places(side))
+        _tile(sheet, 4, disparity_picture(truth.disparity), "Disparity, truth", side, _places(side))
+    return go.Figure(sheet)
 
 
 def workings(result: Reduced, slot: int, title: str, before: Answer, truth: Answer | None) -> go.Figure:
@@ -78,17 +79,17 @@ def workings(result: Reduced, slot: int, title: str, before: Answer, truth: Answ
     after, side = result.prediction, result.side
     wrong = after.segmentation != right.segmentation
     error = after.disparity.astype(np.float64) - right.disparity
-    figure = _column(title, slot, ground=hue(slot))
-    _tile(figure, 0, overlay(result), _summary(result), side, _fates(result))
-    _tile(figure, 1, class_picture(after.segmentation), "Classes", side, _places(side))
+    sheet = _column(title, ground=hue(slot))
+    _tile(sheet, 0, overlay(result), _summary(result), side, _fates(result))
+    _tile(sheet, 1, class_picture(after.segmentation), "Classes", side, _places(side))
     share = [f"{100 * s:.0f} % {kind}" for s in _by_patch(wrong, side)]
-    _tile(figure, 2, error_picture(result.image, wrong), f"{100 * wrong.mean():.1f} % {kind}", side, share)
-    _tile(figure, 3, disparity_picture(after.disparity), "Disparity", side, _places(side))
+    _tile(sheet, 2, error_picture(result.image, wrong), f"{100 * wrong.mean():.1f} % {kind}", side, share)
+    _tile(sheet, 3, disparity_picture(after.disparity), "Disparity", side, _places(side))
     signed = [f"{s:+.2f}" for s in _by_patch(error, side)]
-    _tile(figure, 4, difference_picture(error), f"Error, ±{LARGEST_ERROR:g}", side, signed)
+    _tile(sheet, 4, difference_picture(error), f"Error, ±{LARGEST_ERROR:g}", side, signed)
     if result.order:
-        _order(figure, result)
-    return figure
+        _order(sheet, result)
+    return go.Figure(sheet)
 
 
 def overlay(result: Reduced) -> Pixels:
@@ -185,53 +186,55 @@ DOMAINS = (
 )  # fmt: skip
 
 
-def _column(title: str, slot: int, ground: str | None) -> go.Figure:
-    figure = go.Figure()
-    figure.update_layout(**base_layout(title, 620))
-    figure.update_layout(margin={"l": 4, "r": 4, "t": 36, "b": 4}, showlegend=False, dragmode=False)
+def _column(title: str, ground: str | None) -> Sheet:
+    layout = base_layout(title, 620)
+    layout |= {"margin": {"l": 4, "r": 4, "t": 36, "b": 4}, "showlegend": False, "dragmode": False}
+    layout |= {"images": [], "annotations": [], "shapes": []}
     if ground:  # the method's hue, as everywhere
         line = {"color": ground, "width": 4}
-        figure.add_shape(type="line", xref="paper", yref="paper", x0=0, x1=1, y0=1.005, y1=1.005, line=line)
-    return figure
+        ends = {"x0": 0, "x1": 1, "y0": 1.005, "y1": 1.005, "xref": "paper", "yref": "paper"}
+        layout["shapes"].append({"type": "line", "line": line, **ends})
+    return {"data": [], "layout": layout}
 
 
-def _tile(figure: go.Figure, place: int, picture: Pixels, title: str, side: int, texts: list[str]) -> None:
+def _tile(sheet: Sheet, place: int, picture: Pixels, title: str, side: int, texts: list[str]) -> None:
     """Add one picture with its heading and its transparent grid of patches."""
     number = "" if place == 0 else str(place + 1)
+    x, y, layout = f"x{number}", f"y{number}", sheet["layout"]
     (left, right), (low, high) = DOMAINS[place]
-    figure.add_heatmap(
-        z=np.zeros((side, side), dtype=np.uint8).tolist(), xaxis=f"x{number}", yaxis=f"y{number}",
-        colorscale=CLEAR, showscale=False, x0=0, dx=1, y0=0, dy=1,
-        customdata=[[patch_id(r * side + c) for c in range(side)] for r in range(side)],
-        text=[texts[r * side : (r + 1) * side] for r in range(side)],
-        hovertemplate="row %{y}, column %{x}<br>%{text}<extra></extra>",
-    )  # fmt: skip
-    frame = {"visible": False, "constrain": "domain", "fixedrange": True}
-    down = {**frame, "domain": [low, high], "range": [side - 0.5, -0.5], "scaleanchor": f"x{number}"}
-    figure.update_layout({
-        f"xaxis{number}": {**frame, "domain": [left, right], "range": [-0.5, side - 0.5]},
-        f"yaxis{number}": down,
+    sheet["data"].append({
+        "type": "heatmap", "z": [[0] * side] * side, "xaxis": x, "yaxis": y, "colorscale": CLEAR,
+        "showscale": False, "x0": 0, "dx": 1, "y0": 0, "dy": 1,
+        "customdata": [[patch_id(r * side + c) for c in range(side)] for r in range(side)],
+        "text": [texts[r * side : (r + 1) * side] for r in range(side)],
+        "hovertemplate": "row %{y}, column %{x}<br>%{text}<extra></extra>",
     })  # fmt: skip
-    figure.add_layout_image(
-        source=data_uri(picture), xref=f"x{number}", yref=f"y{number}", x=-0.5, y=-0.5, sizex=side,
-        sizey=side, sizing="stretch", layer="below",
-    )  # fmt: skip
-    figure.add_annotation(
-        text=title, xref="paper", yref="paper", x=(left + right) / 2, y=high, yanchor="bottom",
-        xanchor="center", showarrow=False, font={"size": 12},
-    )  # fmt: skip
+    frame = {"visible": False, "constrain": "domain", "fixedrange": True}
+    layout[f"xaxis{number}"] = {**frame, "domain": [left, right], "range": [-0.5, side - 0.5], "anchor": y}
+    layout[f"yaxis{number}"] = {
+        **frame, "domain": [low, high], "range": [side - 0.5, -0.5], "scaleanchor": x, "anchor": x,
+    }  # fmt: skip
+    layout["images"].append({
+        "source": data_uri(picture), "xref": x, "yref": y, "x": -0.5, "y": -0.5, "sizex": side, "sizey": side,
+        "sizing": "stretch", "layer": "below",
+    })  # fmt: skip
+    layout["annotations"].append({
+        "text": title, "xref": "paper", "yref": "paper", "x": (left + right) / 2, "y": high,
+        "yanchor": "bottom", "xanchor": "center", "showarrow": False, "font": {"size": 12},
+    })  # fmt: skip
 
 
-def _order(figure: go.Figure, result: Reduced) -> None:
+def _order(sheet: Sheet, result: Reduced) -> None:
     """Add a frame to every chosen patch, coloured by when it was chosen; the pivot's is a star."""
     at = np.array(result.order)
     ranks = list(range(1, len(at) + 1))
-    figure.add_scatter(
-        x=at % result.side, y=at // result.side, mode="markers", customdata=[patch_id(int(i)) for i in at],
-        marker={"symbol": ["star" if r == 1 else "square-open" for r in ranks], "size": 11, "color": ranks,
-                "colorscale": SCALE, "line": {"width": 2.5}},
-        text=[f"chosen as number {r}" for r in ranks], hovertemplate="%{text}<extra></extra>",
-    )  # fmt: skip
+    sheet["data"].append({
+        "type": "scatter", "x": (at % result.side).tolist(), "y": (at // result.side).tolist(),
+        "mode": "markers", "customdata": [patch_id(int(i)) for i in at],
+        "marker": {"symbol": ["star" if r == 1 else "square-open" for r in ranks], "size": 11, "color": ranks,
+                   "colorscale": SCALE, "line": {"width": 2.5}},
+        "text": [f"chosen as number {r}" for r in ranks], "hovertemplate": "%{text}<extra></extra>",
+    })  # fmt: skip
 
 
 def _summary(result: Reduced) -> str:
