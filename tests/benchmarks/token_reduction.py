@@ -19,7 +19,10 @@ def main() -> None:
     base = unreduced(picture, models)
     for name in reducers.names():
         method = reducers.create(name)
-        times = least(5, none=lambda: unreduced(picture, models), ours=lambda m=method: m(picture, models))
+        times = least(
+            5, none=lambda: unreduced.run(picture, models, unreduced.decide),
+            ours=lambda m=method: m.run(picture, models, m.decide),
+        )  # fmt: skip
         found = method(picture, models)
         print(f"{name:18s} {found.tokens[-1]:4d} tokens   MACs {base.macs / found.macs:5.2f} × fewer   "
               f"time {times['none'] / times['ours']:5.2f} × less")
