@@ -57,8 +57,10 @@ class Vocabulary:
         model = self.configuration["model"]
         if model.get("type") != "Unigram":
             return None
-        scores = [float(score) for _, score in model["vocab"]]
-        return (*scores, *[0.0] * (self.size - len(scores)))
+        scores = [score for _, score in model["vocab"]]
+        if None in scores:  # trained on nothing
+            return None
+        return (*map(float, scores), *[0.0] * (self.size - len(scores)))
 
 
 class Tekken:

@@ -55,11 +55,10 @@ class Tokens:
 
     pieces: the stretch of the text's UTF-8 behind each token; they join to `text.utf8`. White space that a
     tokenizer skips belongs to the piece after it, or to the last; a token that stands for nothing in the text
-    (a prefix that the tokenizer adds) has an empty piece. A text of which a tokenizer keeps nothing (white
-    space alone, for some) has no tokens. ids: vocabulary indices; vocabulary: its size; decoded: what the ids
-    decode to, so that `decoded == text` is the round trip; unknown: how many tokens stand for "unknown"; bits
-    (tokens,): information of each token where a model gives it; names: the vocabulary's own spelling of each
-    token, where it has one.
+    (a prefix that the tokenizer adds) has an empty piece. ids: vocabulary indices; vocabulary: its size;
+    decoded: what the ids decode to, so that `decoded == text` is the round trip; unknown: how many tokens
+    stand for "unknown"; bits (tokens,): information of each token where a model gives it; names: the
+    vocabulary's own spelling of each token, where it has one.
     """
 
     pieces: tuple[bytes, ...]
@@ -86,7 +85,10 @@ class Tokenizer(Method):
 
     @abstractmethod
     def __call__(self, text: Text, models: ModelStore) -> Tokens:
-        """Return the tokens of `text`; their pieces join to `text.utf8`."""
+        """Return the tokens of `text`; their pieces join to `text.utf8`.
+
+        A tokenizer that skips white space refuses a text of nothing else.
+        """
 
 
 class TokenizationLab(Lab):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from components.errors import InputError
 from components.models.vocabularies import Vocabulary
 from components.numerics.token_alignment import cut_by_letters, cut_by_offsets
 from components.tokenization import Text, Tokens
@@ -17,6 +18,11 @@ def encode(vocabulary: Vocabulary, text: Text) -> Tokens:
     pieces = cut_by_letters(text.utf8, spelled) if vocabulary.byte_level else None
     if pieces is None:
         pieces = cut_by_offsets(text.content, found.offsets)
+    if not pieces and text.content:
+        raise InputError(
+            "This tokenizer keeps nothing of the text, which is white space or control characters alone; "
+            "give some words."
+        )
     scores = vocabulary.log_probabilities
     return Tokens(
         pieces=pieces,

@@ -30,31 +30,58 @@ def measure(name: str, tokenizer: Tokenizer, books: list[Path]) -> list[dict[str
         unknown = found.tokens.count(UNKNOWN) / len(found.tokens)
         bytes_each = len(text.encode()) / len(found.tokens)
         for what, value, unit in (("bytes per token", bytes_each, "bytes"), ("unknown", 100 * unknown, "%")):
-            metrics.append({"name": f"{name}: {what}", "value": round(value, 3), "unit": unit,
-                            "n": len(found.tokens), "on": book.stem})
+            metrics.append(
+                {
+                    "name": f"{name}: {what}",
+                    "value": round(value, 3),
+                    "unit": unit,
+                    "n": len(found.tokens),
+                    "on": book.stem,
+                }
+            )
     return metrics
 
 
-def describe(options: argparse.Namespace, files: list[Path], prefix: bytes, metrics: list[dict[str, Any]],
-             seconds: float) -> dict[str, Any]:
+def describe(
+    options: argparse.Namespace,
+    files: list[Path],
+    prefix: bytes,
+    metrics: list[dict[str, Any]],
+    seconds: float,
+) -> dict[str, Any]:
     """Return the card of the folder of tokenizers."""
     source = options.data / "novels_train.txt"
     return {
-        "name": "text-tokenizers", "kind": "tokenizers", "parameters": 0,
+        "name": "text-tokenizers",
+        "kind": "tokenizers",
+        "parameters": 0,
         "files": {f.name: hashlib.sha256(f.read_bytes()).hexdigest() for f in files},
-        "bytes": sum(f.stat().st_size for f in files), "sha256": digest(files), "licence": "Apache-2.0",
+        "bytes": sum(f.stat().st_size for f in files),
+        "sha256": digest(files),
+        "licence": "Apache-2.0",
         "recipe": "components/models/recipes/text_tokenizers.py",
         "command": f"python -m components.models.recipes.text_tokenizers --data DATA --size {options.size}"
-                   f" --megabytes {options.megabytes:g}",
-        "seed": options.seed, "steps": 0, "cpu_seconds": round(seconds), "vocabulary": options.size,
-        "data": [{"name": source.name, "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
-                  "licence": "public domain in the US", "prefix_bytes": len(prefix),
-                  "prefix_sha256": hashlib.sha256(prefix).hexdigest()}],
+        f" --megabytes {options.megabytes:g}",
+        "seed": options.seed,
+        "steps": 0,
+        "cpu_seconds": round(seconds),
+        "vocabulary": options.size,
+        "data": [
+            {
+                "name": source.name,
+                "sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+                "licence": "public domain in the US",
+                "prefix_bytes": len(prefix),
+                "prefix_sha256": hashlib.sha256(prefix).hexdigest(),
+            }
+        ],
         "metrics": metrics,
-        "limits": ["The trainers of Unigram and WordPiece break ties in no fixed order: a second run gives "
-                   "nearly the same vocabulary, not the same file.",
-                   "Trained on English novels of before 1929: modern words, code and other scripts fall into "
-                   "many tokens, or into [UNK] for WordPiece and the word list."],
+        "limits": [
+            "The trainers of Unigram and WordPiece break ties in no fixed order: a second run gives "
+            "nearly the same vocabulary, not the same file.",
+            "Trained on English novels of before 1929: modern words, code and other scripts fall into "
+            "many tokens, or into [UNK] for WordPiece and the word list.",
+        ],
     }
 
 

@@ -89,9 +89,7 @@ def strips(content: str, learned: list[Merge]) -> list[TokenStrip]:
     stops = sorted({0, len(learned) // 10, len(learned) // 2, len(learned)})
     states = [replay(word, learned) for word in words(content)]
     return [
-        TokenStrip(
-            f"After {stop} merges", tuple(legible(piece) for word in states for piece in word[stop])
-        )
+        TokenStrip(f"After {stop} merges", tuple(legible(piece) for word in states for piece in word[stop]))
         for stop in stops
     ]
 
