@@ -206,14 +206,19 @@ def _numbers(values: Array) -> list[float | None]:
     return [value if value - value == 0 else None for value in rounded]
 
 
-def similarity(values: Array, seconds: float, bounds: Array, slot: int = 0) -> go.Figure:
-    """Draw the cosine of every frame with every other (frames, frames), and the segments as squares on it."""
-    step = seconds / len(values)
+def similarity(
+    values: Array, start: float, stop: float, bounds: Array, title: str, slot: int = 0
+) -> go.Figure:
+    """Draw the cosine of every frame with every other (frames, frames), with the segments as squares.
+
+    The frames lie evenly from `start` to `stop` seconds; bounds (segments, 2) are in seconds too.
+    """
+    step = (stop - start) / len(values)
     figure = go.Figure(
         go.Heatmap(
             z=np.clip(np.round(100 * values), -100, 100).astype(np.int8),
-            x0=step / 2, dx=step, y0=step / 2, dy=step,
-            colorscale=SCALE, zmin=0, zmax=100, colorbar={"title": {"text": "cosine × 100"}, "thickness": 10},
+            x0=start + step / 2, dx=step, y0=start + step / 2, dy=step, colorscale=SCALE, zmin=0, zmax=100,
+            colorbar={"title": {"text": "cos·100", "font": {"size": 11}}, "thickness": 8, "len": 0.9},
             hovertemplate="%{x:.2f} s and %{y:.2f} s: %{z}<extra></extra>",
         )
     )  # fmt: skip
@@ -221,9 +226,11 @@ def similarity(values: Array, seconds: float, bounds: Array, slot: int = 0) -> g
     other = [(a, b, b, a, a, None) for a, b in np.round(bounds, 4).tolist()]
     figure.add_scatter(
         x=[v for square in corners for v in square], y=[v for square in other for v in square], mode="lines",
-        line={"color": hue(slot), "width": 1.5}, hoverinfo="skip", showlegend=False,
+        line={"color": "#ffffff", "width": 1.5}, hoverinfo="skip", showlegend=False,
     )  # fmt: skip
-    figure.update_layout(**base_layout("Similarity of frames", 420))
-    figure.update_xaxes(title="time (s)", constrain="domain")
-    figure.update_yaxes(title="time (s)", autorange="reversed", scaleanchor="x", constrain="domain")
+    mark = f"<span style='color:{hue(slot)}'>■</span> {title}"
+    layout = base_layout(f"Every frame against every other, {mark}", 360)
+    figure.update_layout(**layout | {"margin": {"l": 34, "r": 8, "t": 36, "b": 40}})
+    figure.update_xaxes(title="time (s)", range=[start, stop], constrain="domain", showgrid=False)
+    figure.update_yaxes(range=[stop, start], scaleanchor="x", constrain="domain", showgrid=False)
     return figure

@@ -3,16 +3,21 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from components.models import ModelStore
 from components.numerics.spectra import log_mel
 from components.numerics.syllable_cuts import segment_means
 from components.speech import RATE, Clip
 
 
-def mel_features(clip: Clip, hop: int) -> NDArray[np.float32]:
+def mel_features(clip: Clip, hop: int, models: ModelStore) -> NDArray[np.float32]:
     """Return the log-mel energies (frames, 40) less the clip's own mean, a frame every `hop` samples."""
-    mel: NDArray[np.float32] = log_mel(clip.samples, RATE, hop)
-    mel -= mel.mean(0)
-    return mel
+
+    def make() -> NDArray[np.float32]:
+        mel: NDArray[np.float32] = log_mel(clip.samples, RATE, hop)
+        mel -= mel.mean(0)
+        return mel
+
+    return models.remember(("log-mel", hop, clip.digest), make)
 
 
 def mel_means(mel: NDArray[np.float32], bounds: NDArray[np.float64], hop: int) -> NDArray[np.float32]:

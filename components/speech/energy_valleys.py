@@ -49,7 +49,7 @@ class EnergyValleys(Segmenter):
         cuts = loudness_syllables(level, self.dip, self.silence, max(1, self.pause // 10))
         bounds = seconds_of(cuts, RATE / HOP, HOP / RATE / 2, clip.seconds)
         cut = time.perf_counter()
-        mel = mel_features(clip, HOP)
+        mel = mel_features(clip, HOP, models)
         gate = max(float(np.percentile(level, 99)) - self.silence, -75.0)
         return Segmentation(
             bounds=bounds,

@@ -37,7 +37,7 @@ class FixedRate(Segmenter):
         starts = np.arange(max(1, int(np.ceil(clip.seconds * self.per_second - 1e-9)))) / self.per_second
         bounds = np.stack([starts, np.append(starts[1:], clip.seconds)], axis=1)
         cut = time.perf_counter()
-        mel = mel_features(clip, HOP)
+        mel = mel_features(clip, HOP, models)
         return Segmentation(
             bounds=bounds,
             rate=RATE / HOP,

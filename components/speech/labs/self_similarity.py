@@ -52,7 +52,7 @@ class SelfSimilarity(SpeechLab):
                 f"The start, {self.start:g} s, lies behind the clip's end at {clip.seconds:.1f} s; "
                 "choose an earlier one."
             )
-        kinds = {"log-mel energies": mel_features(clip, HOP), "encoder": found.features}
+        kinds = {"log-mel energies": mel_features(clip, HOP, models), "encoder": found.features}
         panels = []
         for name, features in kinds.items():
             panels.append(self._matrix(f"Similarity of frames, {name}", found, features))
@@ -80,7 +80,7 @@ class SelfSimilarity(SpeechLab):
         for name in names():
             clip = example(name).clip
             found = Sylber()(clip, models)
-            sums += [contrast(found, found.features), contrast(found, mel_features(clip, HOP))]
+            sums += [contrast(found, found.features), contrast(found, mel_features(clip, HOP, models))]
         (inside, outside), (mel_inside, mel_outside) = (sums / len(names())).tolist()
         margin, mel_margin = inside - outside, mel_inside - mel_outside
         return Finding(

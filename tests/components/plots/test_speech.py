@@ -71,6 +71,7 @@ def test_silence_and_no_segments_can_be_drawn():
 
 
 def test_similarity_draws_squares_at_the_segments():
-    figure = similarity(np.eye(50), 1.0, np.array([[0.1, 0.3]]))
-    assert figure.data[1].x == (0.1, 0.1, 0.3, 0.3, 0.1, None)
+    figure = similarity(np.eye(50), 2.0, 3.0, np.array([[2.1, 2.3]]), "A")
+    assert figure.data[1].x == (2.1, 2.1, 2.3, 2.3, 2.1, None)
+    assert figure.data[0].x0 == pytest.approx(2.01) and figure.data[0].dx == pytest.approx(0.02)
     assert figure.data[0].z.dtype == np.int8
