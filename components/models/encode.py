@@ -45,6 +45,10 @@ class Encoding:
         """Return the states (tokens, 384) of text `i`."""
         return self.states[self.starts[i] : self.starts[i + 1]]
 
+    def first_states(self) -> NDArray[np.float32]:
+        """Return the state of the first token, [CLS], of each text (texts, 384)."""
+        return self.states[self.starts[:-1]]
+
     def without_special(self) -> "Encoding":
         """Return the same texts without the rows of [CLS] and [SEP]; `means` stay."""
         keep = np.array([token not in ("[CLS]", "[SEP]") for token in self.tokens], dtype=bool)
@@ -100,21 +104,14 @@ class MiniLM:
         return np.array([len(e.ids) for e in self._tokenizer.encode_batch(list(texts))], dtype=np.int64)
 
     def encode(self, texts: Sequence[str]) -> Encoding:
-        """Encode texts in batches of similar length; reports progress in texts."""
+        """Return token states and means of texts; 1.5 KB a token, so count first where texts may be many."""
         pieces = self._tokenizer.encode_batch(list(texts))
-        lengths = np.array([len(p.ids) for p in pieces], dtype=np.int64)
-        starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        starts = np.concatenate([[0], np.cumsum([len(p.ids) for p in pieces])]).astype(np.int64)
         states = np.empty((int(starts[-1]), self.dim), dtype=np.float32)
         means = np.empty((len(pieces), self.dim), dtype=np.float32)
-        done = 0
-        for batch in batches(lengths, BATCH_TOKENS):
-            hidden = self._forward([pieces[i].ids for i in batch])
-            for row, i in zip(hidden, batch, strict=True):
-                own = row[: lengths[i]]
-                means[i] = unit(own.mean(axis=0))
-                states[starts[i] : starts[i + 1]] = unit(own)
-            done += len(batch)
-            report(done, len(pieces), "texts encoded")
+        for i, own in self._last_states([p.ids for p in pieces]):
+            means[i] = unit(own.mean(axis=0))
+            states[starts[i] : starts[i + 1]] = unit(own)
         return Encoding(tuple(t for p in pieces for t in p.tokens), states, starts, means)
 
     def token_states(self, texts: Sequence[str]) -> list[tuple[tuple[str, ...], NDArray[np.float32]]]:
@@ -124,7 +121,21 @@ class MiniLM:
 
     def mean_vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return one L2-normalised vector (texts, 384) a text: the mean of its token states."""
-        return self.encode(texts).means
+        means = np.empty((len(texts), self.dim), dtype=np.float32)
+        for i, own in self._last_states([p.ids for p in self._tokenizer.encode_batch(list(texts))]):
+            means[i] = unit(own.mean(axis=0))
+        return means
+
+    def _last_states(self, ids: list[list[int]]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the place and last states (tokens, 384) of each text, the longest first; reports progress."""
+        lengths = np.array([len(own) for own in ids], dtype=np.int64)
+        done = 0
+        for batch in batches(lengths, BATCH_TOKENS):
+            hidden = self._forward([ids[i] for i in batch])
+            for row, i in zip(hidden, batch, strict=True):
+                yield i, row[: lengths[i]]
+            done += len(batch)
+            report(done, len(ids), "texts encoded")
 
     def _forward(self, ids: list[list[int]]) -> NDArray[np.float32]:
         import torch

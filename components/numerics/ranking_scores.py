@@ -64,3 +64,27 @@ def _relevant(judged: Judged) -> set[str]:
 
 def _discounted(gains: Sequence[int]) -> float:
     return float(sum(gain / np.log2(rank + 1) for rank, gain in enumerate(gains, start=1)))
+
+
+def spearman(
+    first: Sequence[float], second: Sequence[float], samples: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the rank correlation of pairs, ties by mean rank, and its 95 % bootstrap interval."""
+    pairs = np.column_stack([_ranks(first), _ranks(second)])
+    draws = np.random.default_rng(seed).integers(0, len(pairs), (samples, len(pairs)))
+    found = [_correlation(pairs[draw]) for draw in draws]
+    low, high = np.quantile(found, [0.025, 0.975])
+    return _correlation(pairs), float(low), float(high)
+
+
+def _ranks(values: Sequence[float]) -> NDArray[np.float64]:
+    _, place, counts = np.unique(np.asarray(values, dtype=float), return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    ranks: NDArray[np.float64] = ((ends - counts + 1 + ends) / 2)[place]
+    return ranks
+
+
+def _correlation(pairs: NDArray[np.float64]) -> float:
+    centred = pairs - pairs.mean(axis=0)
+    norm = float(np.sqrt((centred**2).sum(axis=0).prod()))
+    return float(centred.prod(axis=1).sum() / norm) if norm else 0.0

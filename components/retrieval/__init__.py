@@ -1,6 +1,7 @@
 """Retrieval: a corpus is indexed once by a method, then asked; a ranking tells why it is as it is."""
 
 import hashlib
+import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -84,11 +85,15 @@ class Corpus:
 
 @dataclass(frozen=True, eq=False)
 class Match:
-    """The token evidence of one hit: similarity (query tokens, document tokens) and the tokens' texts."""
+    """The token evidence of one hit: similarity (query tokens, document tokens) and the tokens' texts.
+
+    `quantity` says what the similarity is.
+    """
 
     query_tokens: tuple[str, ...]
     document_tokens: tuple[str, ...]
     similarity: NDArray[np.float32]
+    quantity: str = "cosine"
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,4 +165,6 @@ class RetrievalLab(Lab):
 
 
 retrievers: Family[Retriever] = Family(__name__)
+# the folder is a module of the same name: loaded first, it cannot later take the family's place
+importlib.import_module(f"{__name__}.labs")
 labs: Family[RetrievalLab] = Family(f"{__name__}.labs")

@@ -9,6 +9,7 @@ from components.numerics.ranking_scores import (
     paired_bootstrap,
     recall,
     reciprocal_rank,
+    spearman,
     top,
 )
 
@@ -66,3 +67,15 @@ def test_top_breaks_ties_by_order():
     scores, order = np.array([1.0, 3.0, 1.0, 3.0, 0.0]), np.array([4, 3, 2, 1, 0])
     assert list(top(scores, order, 3)) == [3, 1, 2]
     assert list(top(scores, order, 9)) == [3, 1, 2, 0, 4]
+
+
+def test_spearman_agrees_with_scipy():
+    from scipy.stats import spearmanr
+
+    rng = np.random.default_rng(2)
+    first = rng.integers(0, 5, 40).astype(float)
+    second = first + rng.normal(0, 2, 40)
+    rho, low, high = spearman(first, second)
+    assert rho == pytest.approx(spearmanr(first, second).statistic)
+    assert low < rho < high
+    assert spearman([1, 1, 1], [1, 2, 3])[0] == 0
