@@ -45,6 +45,17 @@ class MethodPicker(_View):
         self.family = family
         # Gradio builds a component anew for each session that an update reaches, with arguments of its own
         super().__init__(value, label="Methods", elem_id=elem_id, schema=schema(family), most=most, **props)
+        self.change: Any = self._settled(self.input)
+
+    def _settled(self, listener: Any) -> Any:
+        """Return the event of a turn that has come to rest: Gradio's own `change` fires several times a turn."""
+
+        @functools.wraps(listener)
+        def change(*args: Any, trigger_mode: str = "always_last", **kwargs: Any) -> Any:
+            return listener(*args, trigger_mode=trigger_mode, **kwargs)
+
+        change.__self__ = self  # type: ignore[attr-defined]
+        return change
 
     def api_info(self) -> dict[str, Any]:
         return {"type": "array", "items": {"type": "object"}}

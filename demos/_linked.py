@@ -25,7 +25,7 @@ def _head(plotly: bool) -> str:
 def _on_load(kind: str) -> str:
     # the quoted event names are how Gradio knows which events this component has
     parts = "{element, trigger, props, watch, server}"
-    return f'window.tokenscope.mount("{kind}", {parts}); /* emits "select" and "change" */'
+    return f'window.tokenscope.mount("{kind}", {parts}); /* emits "select" and "input" */'
 
 
 class _View(gr.HTML):
@@ -101,9 +101,12 @@ class PanelList(_View):
     kind = "panels"
 
 
-def nearest(key: str, index: int) -> list[tuple[int, float]]:
-    """Answer the map's question for the neighbours of one piece."""
-    return PROJECTIONS.nearest(str(key), index)
+def nearest(question: Any) -> list[tuple[int, float]]:
+    """Answer the map's question for the neighbours of one piece: [key, index] (Gradio sends arguments as one list)."""
+    match question:
+        case [str(key), int(index)]:
+            return PROJECTIONS.nearest(key, index)
+    return []
 
 
 def umap(key: str) -> dict[str, Any]:

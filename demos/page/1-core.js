@@ -53,6 +53,22 @@
       document.body, { attributes: true, attributeFilter: ["class"] });
   }
 
+  /* Do heavy work once the browser has painted what is there; several calls for one key are one piece of work. */
+  const waiting = new Map();
+  function afterPaint(key, act) {
+    const booked = waiting.has(key);
+    waiting.set(key, act);
+    if (booked) return;
+    const work = () => {
+      const latest = waiting.get(key);
+      waiting.delete(key);
+      latest();
+    };
+    // a page in the background paints nothing, and must not wait for it
+    if (document.hidden) setTimeout(work);
+    else requestAnimationFrame(() => setTimeout(work));
+  }
+
   function debounce(wait, act) {
     let timer = 0;
     return (...args) => {
@@ -72,6 +88,30 @@
     node.append(...children);
     return node;
   }
+
+  /* A message in the corner that goes by itself; the same words are shown once. */
+  function toast(text, role = "status", seconds = 4) {
+    const shown = [...document.querySelectorAll(".ts-toast")].find((node) => node.firstChild.textContent === text);
+    if (shown) return;
+    const note = make("div", { class: "ts-toast", role }, make("span", { text }),
+      make("button", { type: "button", class: "ts-small", "aria-label": "Close", text: "×", onclick: () => note.remove() }));
+    document.body.append(note);
+    setTimeout(() => note.remove(), seconds * 1000);
+  }
+
+  /* Gradio tells the message of a refused input only where the call went through its queue: tell the others too. */
+  const ask = window.fetch;
+  window.fetch = async (...args) => {
+    const answer = await ask.apply(window, args);
+    const url = String(args[0] && args[0].url ? args[0].url : args[0]);
+    if (answer.status === 500 && url.includes("/gradio_api/run/")) {
+      answer.clone().json().then((said) => {
+        // the message is escaped for Gradio's own box, and ours shows text
+        if (said.error) toast(new DOMParser().parseFromString(said.error, "text/html").body.textContent, "alert", 12);
+      }, () => {});
+    }
+    return answer;
+  };
 
   function download(name, type, text) {
     const link = make("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
@@ -94,7 +134,8 @@
     }
   }
 
-  window.tokenscope = { kinds, mount, select, join, group, theme, onTheme, debounce, make, download, csv };
+  window.tokenscope = { kinds, mount, select, join, group, theme, onTheme, afterPaint, debounce, make, toast,
+    download, csv };
 })();
 
 /* A link to a tab's state: the tab and the values of its inputs in the address, nothing on the server. */
@@ -111,9 +152,6 @@
     history.replaceState(null, "", link);
     // without https on a local network browsers offer no clipboard: the address bar has the link all the same
     const copied = navigator.clipboard ? await navigator.clipboard.writeText(link.href).then(() => true, () => false) : false;
-    const note = t.make("div", { class: "ts-toast", role: "status",
-      text: copied ? "Link copied." : "The link is in the address bar: copy it from there." });
-    document.body.append(note);
-    setTimeout(() => note.remove(), 4000);
+    t.toast(copied ? "Link copied." : "The link is in the address bar: copy it from there.");
   };
 })();

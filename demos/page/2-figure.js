@@ -27,7 +27,6 @@
     toImageButtonOptions: { format: "svg", filename: "tokenscope" },
   };
 
-  const flat = (value) => (Array.isArray(value) ? value.flat(2) : []);
   const first = (value) => (Array.isArray(value) ? first(value[0]) : value);
 
   /* Rectangles around the chosen cells of heat maps, which know no selected points. */
@@ -51,10 +50,36 @@
   }
   const step = (values) => (values.length > 1 ? Math.abs(values[1] - values[0]) : 1);
 
-  t.draw = (holder, figure) => {
-    const layout = t.themed(figure.layout);
+  /* Plotly reads a few HTML tags in every text; texts hold what users gave, so they are escaped here, for all figures.
+     A line break (\n or <br>) stays one. Templates (hovertemplate, texttemplate) are ours and stay as they are. */
+  const TEXTS = new Set(["text", "hovertext", "name", "title", "ticktext", "labels", "categoryarray", "x", "y",
+    "legendgroup"]);
+  const escaped = (text) =>
+    text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/\n|&lt;br ?\/?&gt;/g, "<br>");
+  const plainText = (value) => {
+    if (typeof value === "string") return escaped(value);
+    if (!Array.isArray(value) || typeof value.flat(3)[0] === "number") return safe(value);
+    return value.map(plainText);
+  };
+  function safe(node) {
+    if (Array.isArray(node)) return node.length && typeof node[0] === "object" ? node.map(safe) : node;
+    if (node === null || typeof node !== "object" || ArrayBuffer.isView(node)) return node;
+    return Object.fromEntries(Object.entries(node).map(([key, value]) =>
+      [key, TEXTS.has(key) ? plainText(value) : key === "customdata" || key === "z" ? value : safe(value)]));
+  }
+
+  t.draw = async (holder, figure) => {
+    const layout = safe(t.themed(figure.layout));
     if (layout.height) holder.style.height = layout.height + "px";
-    return Plotly.react(holder, figure.data, layout, t.config);
+    await Plotly.react(holder, figure.data.map(safe), layout, t.config);
+    if (!holder.tsWatched) {
+      // a fold or a tab that was closed while it was drawn gives the plot its true width only when it opens
+      holder.tsWatched = new ResizeObserver(t.debounce(60, () => {
+        const drawn = holder._fullLayout && holder._fullLayout.width;
+        if (drawn && holder.clientWidth && Math.abs(holder.clientWidth - drawn) > 1) Plotly.Plots.resize(holder);
+      }));
+      holder.tsWatched.observe(holder);
+    }
   };
 
   /* Which of a trace's points are chosen: null lifts the selection, [] greys the whole trace out. */
@@ -62,7 +87,9 @@
     ids.size === 0 ? null : flat1(trace.customdata).flatMap((id, i) => (ids.has(String(first(id))) ? [i] : []));
   const flat1 = (value) => (Array.isArray(value) ? value : []);
 
-  t.light = (holder, ids) => {
+  t.light = (holder, ids) => t.afterPaint(holder, () => light(holder, ids));
+  const light = (holder, ids) => {
+    if (!holder.isConnected || !holder._fullLayout) return;
     const data = holder.data || [];
     const linked = data.flatMap((trace, i) =>
       Array.isArray(trace.customdata) && trace.type !== "heatmap" ? [i] : []);
@@ -75,21 +102,26 @@
     }
   };
 
-  /* Plain clicks in lasso mode also send an empty selection: only selections with points count. */
+  /* Plain clicks also send a selection, of nothing or of themselves: only what a lasso or a box encloses counts. Its
+     outline goes at once, or plotly would choose by the outline again when the points have moved. */
   t.listen = (holder, choose) => {
     const ids = (points) => [...new Set(points.map((p) => first(p.customdata)).filter((id) => id != null).map(String))];
     holder.on("plotly_click", (event) => choose(ids(event.points)));
-    holder.on("plotly_selected", (event) => event && event.points.length > 1 && choose(ids(event.points)));
+    holder.on("plotly_selected", (event) => {
+      if (!event || !(event.lassoPoints || event.range)) return;
+      choose(ids(event.points));
+      setTimeout(() => Plotly.relayout(holder, { selections: [] }));
+    });
     holder.on("plotly_deselect", () => choose([]));
   };
 
   t.kinds.figure = ({ element, trigger, props, watch }) => {
-    const holder = t.make("div", { class: "ts-plot", role: "img" });
+    const holder = t.make("div", { class: "ts-plot", role: "figure" });
     element.querySelector(".ts-root").append(holder);
     let wired = false;
     const choose = (ids) => {
       t.select(props.group, ids, element);
-      trigger("select", { ids });
+      t.afterPaint(trigger, () => trigger("select", { ids }));
     };
     const draw = async () => {
       holder.setAttribute("aria-label", props.label || "figure");

@@ -32,7 +32,7 @@
       const now = t.group(props.group).ids;
       const ids = now.size === 1 && now.has(node.dataset.piece) ? [] : [node.dataset.piece];
       t.select(props.group, ids, element);
-      trigger("select", { ids });
+      t.afterPaint(trigger, () => trigger("select", { ids }));
     };
 
     root.addEventListener("click", (event) => {

@@ -20,7 +20,7 @@
 
   t.kinds.map = ({ element, trigger, props, watch, server }) => {
     const root = element.querySelector(".ts-root");
-    const holder = t.make("div", { class: "ts-plot", role: "img" });
+    const holder = t.make("div", { class: "ts-plot", role: "figure" });
     const status = t.make("p", { class: "ts-note", role: "status" });
     const details = t.make("div", { class: "ts-details", "aria-live": "polite" });
     const table = t.make("tbody");
@@ -44,7 +44,7 @@
 
     const choose = (ids) => {
       t.select(props.group, ids, element);
-      trigger("select", { ids });
+      t.afterPaint(trigger, () => trigger("select", { ids }));
     };
 
     function fillTable() {
@@ -63,8 +63,8 @@
       if (ids.size !== 1 || !props.value) return details.replaceChildren();
       const [id] = ids, i = props.value.ids.indexOf(id), key = props.value.key;
       if (i < 0) return details.replaceChildren();
-      details.replaceChildren(t.make("strong", { text: props.value.labels[i] }));
-      const near = await server.nearest(key, i);
+      details.replaceChildren(t.make("strong", { text: props.value.labels[i] || "(empty)" }));
+      const near = await server.nearest(key, i).catch(() => []); // the neighbours are an extra: without them the rest stays
       if (props.value.key !== key || !t.group(props.group).ids.has(id) || !near.length) return;
       details.append(t.make("span", { class: "ts-quiet", text: " nearest by cosine: " }),
         ...near.map(([j, cosine]) => t.make("button", { type: "button", class: "ts-small",
@@ -80,7 +80,7 @@
 
     async function waitForUmap(key) {
       for (let wait = 250; props.value && props.value.key === key && element.isConnected; wait = Math.min(wait * 1.3, 2000)) {
-        const answer = await server.umap(key);
+        const answer = await server.umap(key).catch(() => ({ points: null, note: "The server does not answer.", over: true }));
         if (!props.value || props.value.key !== key) return;
         if (answer.points) {
           umap = answer.points;
@@ -134,8 +134,8 @@
     }
 
     t.join(props.group, element, (ids) => {
+      tell(ids); // the words first: lighting thousands of points takes longer
       if (wired) t.light(holder, ids);
-      tell(ids);
       fillTable();
     });
     t.onTheme(element, draw);

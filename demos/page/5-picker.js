@@ -6,26 +6,28 @@
   t.kinds.picker = ({ element, trigger, props, watch }) => {
     const root = element.querySelector(".ts-root");
     const schema = new Map(props.schema.map((method) => [method.name, method]));
-    const slots = () => props.value || [];
-    let mine = "";
+    let value = props.value || []; // what is drawn; the component's own value follows when a turn has come to rest
+    const slots = () => value;
 
-    const send = (value) => {
-      mine = JSON.stringify(value);
-      props.value = value;
-      trigger("change");
+    const commit = () => {
+      if (JSON.stringify(value) === JSON.stringify(props.value)) return;
+      props.value = structuredClone(value);
+      trigger("input");
     };
-    const later = t.debounce(80, send);
+    const later = t.debounce(80, commit);
+    const send = (next) => {
+      value = next;
+      commit();
+    };
     const with_ = (slot, entry) => slots().map((old, i) => (i === slot ? entry : old));
     const fresh = (name) => ({ method: name,
       knobs: Object.fromEntries(schema.get(name).knobs.map((knob) => [knob.name, knob.default])) });
 
-    function turn(slot, knob, value, hold) {
+    function turn(slot, knob, wanted, hold) {
       const entry = structuredClone(slots()[slot]);
-      entry.knobs[knob.name] = value;
-      const next = with_(slot, entry);
-      props.value = next; // the sliders of the other slots must see it before the pause is over
-      mine = JSON.stringify(next);
-      (hold ? later : send)(next);
+      entry.knobs[knob.name] = wanted;
+      value = with_(slot, entry);
+      hold ? later() : commit();
     }
 
     function control(slot, knob, value) {
@@ -45,11 +47,14 @@
       const range = { min: knob.low, max: knob.high, step: knob.step };
       const slider = t.make("input", { id, type: "range", ...range });
       const number = t.make("input", { type: "number", ...range, "aria-label": `${knob.label}, as a number` });
-      slider.value = number.value = value;
+      const put = (shown) => { slider.value = number.value = shown; };
+      put(value);
       const set = (text, hold) => {
-        const wanted = Math.min(knob.high, Math.max(knob.low, Number(text)));
-        if (text === "" || !Number.isFinite(wanted)) return;
-        slider.value = number.value = wanted;
+        const given = Number(text);
+        if (text === "" || !Number.isFinite(given)) return put(slots()[slot].knobs[knob.name] ?? knob.default);
+        const stepped = knob.low + Math.round((given - knob.low) / knob.step) * knob.step;
+        const wanted = Number(Math.min(knob.high, Math.max(knob.low, stepped)).toFixed(6));
+        put(wanted);
         turn(slot, knob, wanted, hold);
       };
       slider.addEventListener(knob.live ? "input" : "change", () => set(slider.value, true));
@@ -90,7 +95,11 @@
       root.replaceChildren(...slots().map(slot), ...(slots().length < props.most ? [add] : []));
     }
 
-    watch("value", () => { if (JSON.stringify(slots()) !== mine) draw(); });
+    watch("value", () => {
+      if (JSON.stringify(props.value) === JSON.stringify(value)) return;
+      value = props.value || [];
+      draw();
+    });
     draw();
   };
 })();

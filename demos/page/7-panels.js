@@ -10,7 +10,7 @@
         const holder = t.make("div", { class: "ts-panel" });
         root.append(holder);
         if (panel.figure) {
-          const plot = t.make("div", { class: "ts-plot", role: "img", "aria-label": panel.title });
+          const plot = t.make("div", { class: "ts-plot", role: "figure", "aria-label": panel.title });
           holder.append(plot);
           await t.draw(plot, panel.figure);
         } else if (panel.url) {
