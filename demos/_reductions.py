@@ -34,6 +34,12 @@ class Bench:
     results: tuple[Reduction | str, ...]
 
     @property
+    def titles(self) -> list[str]:
+        """Return a title a method, numbered where one is chosen twice."""
+        names = [method.card.title for method in self.chosen]
+        return [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
+
+    @property
     def done(self) -> list[tuple[int, Reducer, Reduction]]:
         """Return slot, method and result of those that came through."""
         both = zip(self.chosen, self.results, strict=True)
@@ -65,11 +71,11 @@ def rows(bench: Bench) -> list[tuple[Any, ...]]:
     """Return title and numbers of every method, the unreduced run last; a refusal its reason."""
     scene, nothing = bench.picture.scene, (None,) * len(COLUMNS)
     lines: list[tuple[Any, ...]] = []
-    for method, result in zip(bench.chosen, bench.results, strict=True):
+    for title, result in zip(bench.titles, bench.results, strict=True):
         if isinstance(result, str):
-            lines.append((f"{method.card.title}: {result}", *nothing))
+            lines.append((f"{title}: {result}", *nothing))
         else:
-            lines.append((method.card.title, *measures(result, bench.before, scene).values()))
+            lines.append((title, *measures(result, bench.before, scene).values()))
     return [*lines, ("All tokens", *measures(bench.before, bench.before, scene).values())]
 
 
@@ -82,7 +88,9 @@ def numbers_of(bench: Bench) -> str:
 def map_of(bench: Bench) -> MapPoints:
     """Return the picture's patch vectors, grouped by which of the dropping methods kept them."""
     side = bench.before.side
-    dropping = [(m.card.title, set(r.kept.tolist())) for _, m, r in bench.done if len(r.kept) < side * side]
+    dropping = [
+        (bench.titles[slot], set(r.kept.tolist())) for slot, _, r in bench.done if len(r.kept) < side * side
+    ]
     groups = [tuple(i in kept for _, kept in dropping) for i in range(side * side)]
     order = sorted(set(groups), key=lambda g: (-sum(g), tuple(not b for b in g)))
     labels = bench.before.prediction.segmentation

@@ -60,13 +60,13 @@ def patch_id(index: int) -> str:
 
 def reference(image: Pixels, side: int, before: Answer, truth: Answer | None) -> go.Figure:
     """Return the input, the unreduced answer and, where it is known, the truth."""
-    sheet = _column("The picture, and all tokens kept", ground=None)
+    sheet = _column("Picture, all tokens kept", ground=None)
     _tile(sheet, 0, _enlarged(image), "Input", side, _places(side))
-    _tile(sheet, 1, class_picture(before.segmentation), "Classes, all tokens", side, _places(side))
-    _tile(sheet, 3, disparity_picture(before.disparity), "Disparity, all tokens", side, _places(side))
+    _tile(sheet, 1, class_picture(before.segmentation), "Classes", side, _places(side))
+    _tile(sheet, 3, disparity_picture(before.disparity), "Disparity", side, _places(side))
     if truth is not None:
-        _tile(sheet, 2, class_picture(truth.segmentation), "Classes, truth", side, _places(side))
-        _tile(sheet, 4, disparity_picture(truth.disparity), "Disparity, truth", side, _places(side))
+        _tile(sheet, 2, class_picture(truth.segmentation), "Truth", side, _places(side))
+        _tile(sheet, 4, disparity_picture(truth.disparity), "Truth", side, _places(side))
     return go.Figure(sheet)
 
 
@@ -152,8 +152,8 @@ def token_stairs(lines: list[tuple[int, str, tuple[int, ...]]]) -> go.Figure:
             line={"color": hue(slot), "shape": "hv", "dash": ("solid", "dash", "dot")[slot % 3]},
             marker={"symbol": slot % 6}, hovertemplate="layer %{x}: %{y} tokens %{text}<extra></extra>",
         )  # fmt: skip
-    figure.update_layout(**base_layout("Tokens that enter each layer", 300))
-    figure.update_layout(legend={"y": -0.3}, margin={"b": 90})
+    figure.update_layout(**base_layout("Tokens that enter each layer", 320))
+    figure.update_layout(legend={"y": -0.38}, margin={"b": 120})
     figure.update_xaxes(title="layer", dtick=1)
     figure.update_yaxes(title="tokens", rangemode="tozero")
     return figure
@@ -240,7 +240,7 @@ def _order(sheet: Sheet, result: Reduced) -> None:
 def _summary(result: Reduced) -> str:
     patches = result.side**2
     if len(result.kept) < patches:
-        order = "; first dark, last bright" if result.order else ""
+        order = ", dark first" if result.order else ""
         return f"{len(result.kept)} of {patches} kept{order}"
     left = len(np.unique(result.regions))
     return f"{patches} patches in {left} tokens" if left < patches else f"All {patches} patches kept"

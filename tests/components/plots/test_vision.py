@@ -106,7 +106,7 @@ def test_the_reference_shows_the_truth_only_where_it_is_known():
     assert len(plots.reference(IMAGE, SIDE, Answer(), Answer()).layout.images) == 5
     unknown = plots.reference(IMAGE, SIDE, Answer(), None)
     assert len(unknown.layout.images) == 3
-    assert "truth" not in " ".join(a.text for a in unknown.layout.annotations)
+    assert "Truth" not in " ".join(a.text for a in unknown.layout.annotations)
 
 
 def test_errors_are_white_at_zero_red_too_near_and_blue_too_far():
