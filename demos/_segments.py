@@ -27,10 +27,8 @@ VIEW = 20.0  # seconds seen at once
 MOST_ON_MAP = 3000  # segments
 MOST_FRAMES = 240  # drawn against each other
 TOLERANCE = 0.05  # seconds
-COLUMNS = (
-    "segments", "per second", "per second of speech", "mean length (ms)", "encoder (ms)", "decoder (ms)",
-)  # fmt: skip
-SCORES = ("precision (%)", "recall (%)", "F1 (%)", "R-value (%)")
+COLUMNS = ("segments", "per s", "mean (ms)", "encoder (ms)", "decoder (ms)")
+SCORES = ("P (%)", "R (%)", "F1 (%)", "R-value (%)")  # precision, recall; starts and ends within 50 ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,14 +128,14 @@ def similarity_of(bench: Bench, start: float) -> Any:
 
     if not bench.done or bench.done[0][2].features is None:
         return None
-    slot, title, result = bench.done[0]
+    _, title, result = bench.done[0]
     begin = window_start(bench, start)
     end = min(begin + VIEW, bench.clip.seconds)
     span = slice(round(begin * result.rate), max(round(end * result.rate), 1))
     frames = group_means(bench.done[0][2].features[span], MOST_FRAMES)
     unit = frames / np.maximum(np.linalg.norm(frames, axis=1, keepdims=True), 1e-9)
     shown = result.bounds[(result.bounds[:, 1] > begin) & (result.bounds[:, 0] < end)]
-    return similarity(unit @ unit.T, begin, end, np.clip(shown, begin, end), title, slot)
+    return similarity(unit @ unit.T, begin, end, np.clip(shown, begin, end), title)
 
 
 def window_start(bench: Bench, start: float) -> float:
@@ -162,9 +160,9 @@ def measures(result: Segmentation, bench: Bench) -> dict[str, Any]:
     count = len(result.bounds)
     spoken = float(np.diff(result.bounds, axis=1).sum())
     row: dict[str, Any] = dict.fromkeys(COLUMNS)
-    row |= {"segments": count, "per second": count / bench.clip.seconds}
+    row |= {"segments": count, "per s": count / bench.clip.seconds}
     if count:
-        row |= {"per second of speech": count / spoken, "mean length (ms)": 1e3 * spoken / count}
+        row["mean (ms)"] = 1e3 * spoken / count
     row |= {f"{stage} (ms)": result.milliseconds.get(stage) for stage in ("encoder", "decoder")}
     if bench.marks:
         counts = score(edges(bench.marks.bounds), edges(result.bounds), TOLERANCE)

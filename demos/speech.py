@@ -34,10 +34,10 @@ def build(models: ModelStore) -> _layout.Bench:
             start = gr.Slider(
                 0, 1, 0, step=1, label="View from (s)", visible=False, elem_id="speech-start"
             )
+            table = gr.HTML(elem_id="speech-numbers", apply_default_css=False)
         with _layout.map_region():
             chart = _linked.EmbeddingMap(label="Segment vectors", elem_id="speech-map", group=GROUP)
             square = _linked.Figure(label="Similarity of frames", elem_id="speech-similarity", group=GROUP)
-    table = gr.HTML(elem_id="speech-numbers", apply_default_css=False)
     with _layout.more("Score against your own marks (Praat TextGrid)"):
         marks = gr.File(
             label="TextGrid of this clip: the tier named “syl…”, else the first", type="binary",
@@ -94,6 +94,9 @@ def _wire(run: Any, inputs: list[Any], outputs: list[Any]) -> None:
     quiet = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
     name.input(lambda: (None, None, 0), None, [audio, marks, start], **quiet)
     audio.input(lambda path: (None if path else names()[0], None, 0), audio, [name, marks, start], **quiet)
+    # the ids of one clip's segments mean nothing on another's
+    forget = f"() => window.tokenscope.select('{GROUP}', [], null)"
+    gr.on([name.change, audio.change, picker.change], None, js=forget, **quiet)
     gr.on(
         [name.change, audio.change, marks.change, start.release, picker.change], run, inputs, outputs,
         trigger_mode="always_last", concurrency_id=_controls.MODEL_EVENTS, show_progress="minimal",

@@ -13,7 +13,7 @@ from components.plots.palette import ACCENT, SCALE, base_layout, hue, tints
 
 Array = NDArray[np.floating[Any]]
 GREY = "#808890"  # legible on light and dark ground
-_NEUTRAL = ("rgba(128,136,144,0.55)", "rgba(128,136,144,0.30)")
+_NEUTRAL = ("#4d5661", "#66707c")  # white labels are legible on both
 _MOST_POINTS = 1500  # of a curve
 _WAVE, _SPECTRUM, _BARS, _CURVE, _GAP = 56, 170, 40, 74, 8  # pixels
 _TOP, _BOTTOM = 40, 44
@@ -103,8 +103,9 @@ class _Stack:
         self._axes[f"yaxis{number}"] = common | axis
         note = {"text": title, "x": 0, "y": top, "xref": "paper", "yref": "paper", "showarrow": False}
         note |= {"xanchor": "left", "yanchor": "top", "font": {"size": 11}, "borderpad": 0}
-        mark = f"<span style='color:{colour}'>■</span> " if colour else ""
-        self._notes.append(note | {"text": mark + title})
+        self._notes.append(note | {"xshift": 13 if colour else 0})
+        if colour:
+            self._notes.append(note | {"text": "■", "font": {"size": 11, "color": colour}})
         return f"y{number}"
 
     def finish(self, figure: go.Figure, start: float, end: float) -> None:
@@ -120,7 +121,7 @@ class _Stack:
 
 def _waveform(figure: go.Figure, stack: _Stack, part: Array, start: float, end: float) -> None:
     _, values = extremes(part, 1400)
-    axis = stack.panel("Waveform", {"showticklabels": False, "showgrid": False})
+    axis = stack.panel("Waveform", {"visible": False})
     figure.add_scatter(
         x0=round(start, 4), dx=(end - start) / len(values), y=_numbers(values), yaxis=axis, mode="lines",
         line={"color": GREY, "width": 1}, hoverinfo="skip", name="waveform",
@@ -148,7 +149,7 @@ def _known(figure: go.Figure, stack: _Stack, truth: Truth, start: float, end: fl
     figure.add_bar(
         **_bars(truth.bounds[shown], axis, [_NEUTRAL[k % 2] for k in shown]), name=truth.title,
         text=[truth.labels[k] for k in shown], textposition="inside", insidetextanchor="middle", textangle=0,
-        textfont={"size": 11},
+        textfont={"size": 11, "color": "#ffffff"},
         hovertemplate="%{text}: %{base:.3f} s, %{x:.3f} s long<extra></extra>",
     )  # fmt: skip
 
@@ -156,15 +157,17 @@ def _known(figure: go.Figure, stack: _Stack, truth: Truth, start: float, end: fl
 def _segments(figure: go.Figure, stack: _Stack, slot: int, row: Row, start: float, end: float) -> None:
     axis = stack.panel(row.title, _BAR_AXIS, hue(slot))
     shown = _within(row.bounds, start, end)
+    spans = row.bounds[shown].tolist()
     figure.add_bar(
         **_bars(row.bounds[shown], axis, [tints(slot)[k % 2] for k in shown]), name=row.title,
         customdata=[f"{slot}:{k}" for k in shown], selected={"marker": {"color": ACCENT, "opacity": 1}},
         unselected={"marker": {"opacity": 0.35}},
-        hovertemplate=f"{row.title} %{{customdata}}: %{{base:.3f}} s, %{{x:.3f}} s long<extra></extra>",
+        hovertext=[f"segment {k + 1}, {a:.3f} to {b:.3f} s" for k, (a, b) in zip(shown, spans, strict=True)],
+        hovertemplate="%{hovertext}<extra></extra>",
     )  # fmt: skip
 
 
-_BAR_AXIS = {"showticklabels": False, "showgrid": False, "range": [-0.5, 0.5]}
+_BAR_AXIS = {"visible": False, "range": [-0.5, 0.5]}
 
 
 def _bars(bounds: Array, axis: str, colours: list[str]) -> dict[str, Any]:
@@ -207,7 +210,7 @@ def _numbers(values: Array) -> list[float | None]:
 
 
 def similarity(
-    values: Array, start: float, stop: float, bounds: Array, title: str, slot: int = 0
+    values: Array, start: float, stop: float, bounds: Array, title: str
 ) -> go.Figure:
     """Draw the cosine of every frame with every other (frames, frames), with the segments as squares.
 
@@ -228,8 +231,7 @@ def similarity(
         x=[v for square in corners for v in square], y=[v for square in other for v in square], mode="lines",
         line={"color": "#ffffff", "width": 1.5}, hoverinfo="skip", showlegend=False,
     )  # fmt: skip
-    mark = f"<span style='color:{hue(slot)}'>■</span> {title}"
-    layout = base_layout(f"Every frame against every other, {mark}", 360)
+    layout = base_layout(f"Every frame against every other: {title}", 360)
     figure.update_layout(**layout | {"margin": {"l": 34, "r": 8, "t": 36, "b": 40}})
     figure.update_xaxes(title="time (s)", range=[start, stop], constrain="domain", showgrid=False)
     figure.update_yaxes(range=[stop, start], scaleanchor="x", constrain="domain", showgrid=False)
