@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
 INVISIBLE = frozenset({"Cc", "Cf", "Cn", "Co", "Zl", "Zp", "Zs"})
+SIGNS = {" ": "␣", "\n": "↵", "\t": "⇥"}
 MARKS = frozenset({"Mc", "Me", "Mn"})
 
 
@@ -101,8 +102,8 @@ def character_spans(pieces: Sequence[bytes]) -> tuple[Ints, NDArray[np.bool_]]:
 def legible(piece: bytes) -> str:
     """Return a piece as it can be read: nothing invisible, bytes of cut characters in hexadecimal.
 
-    A space is ␣, control characters are their pictures (␊ for a line feed), other invisible characters are
-    ⟨U+200B⟩, a cut character's bytes ⟨E2⟩, and a mark with nothing to sit on gets a dotted circle.
+    A space is ␣, a line feed ↵, a tab ⇥, other invisible characters are ⟨U+200B⟩, a cut character's bytes
+    ⟨E2⟩, and a mark with nothing to sit on gets a dotted circle.
     """
     return "".join(_legible(c, i == 0) for i, c in enumerate(piece.decode(errors="surrogateescape")))
 
@@ -111,8 +112,8 @@ def _legible(character: str, first: bool) -> str:
     point = ord(character)
     if 0xDC80 <= point <= 0xDCFF:
         return f"⟨{point - 0xDC00:02X}⟩"
-    if point <= 0x20 or point == 0x7F:
-        return chr(0x2421 if point == 0x7F else 0x2423 if point == 0x20 else 0x2400 + point)
+    if character in SIGNS:
+        return SIGNS[character]
     category = unicodedata.category(character)
     if category in INVISIBLE:
         return f"⟨U+{point:04X}⟩"

@@ -39,6 +39,9 @@ class Uploaded(Tokenizer):
         key = ("uploaded tokenizer", hashlib.sha256(self.source.encode(errors="replace")).hexdigest())
         return guarded(lambda: encode(models.remember(key, lambda: read(self.source)), text))
 
+    def reading(self, file: str) -> Tokenizer:
+        return Uploaded(source=file)
+
     @classmethod
     def check(cls, models: ModelStore) -> Finding:
         text = Text(sample("English prose"))

@@ -97,7 +97,7 @@ def test_character_spans_agree_with_decoding(text, data):
 
 
 def test_nothing_stays_invisible():
-    assert legible(b"a b\n") == "a␣b␊"
+    assert legible(b"a b\n") == "a␣b↵"
     assert legible(b"\xe2\x82") == "⟨E2⟩⟨82⟩"
-    assert legible("\u200b\u00a0\x7f".encode()) == "⟨U+200B⟩⟨U+00A0⟩␡"
+    assert legible("\u200b\u00a0\x7f".encode()) == "⟨U+200B⟩⟨U+00A0⟩⟨U+007F⟩"
     assert legible("\u0301a\u0301".encode()) == "◌\u0301a\u0301"
