@@ -13,7 +13,7 @@ from components.errors import InputError
 from components.models import ModelStore
 from components.numerics.boundary_scores import edges, score
 from components.numerics.projection import MapPoints
-from components.numerics.spectra import group_means
+from components.numerics.spectra import group_means, wide_band
 from components.numerics.syllable_cuts import segment_means
 from components.speech import RATE, Clip, Segmentation, Segmenter
 from components.speech._acoustics import frames_of
@@ -105,8 +105,8 @@ def segment_all(
     return Bench(clip, url, marks, tuple(chosen), tuple(results))
 
 
-def figure_of(bench: Bench, start: float) -> Any:
-    """Return the figure of the stretch that begins at `start` seconds."""
+def figure_of(bench: Bench, start: float, models: ModelStore) -> Any:
+    """Return the figure of the stretch that begins at `start` seconds; its spectrogram is remembered."""
     from components.plots.speech import Curve, Row, Truth, timeline
 
     rows = []
@@ -119,7 +119,10 @@ def figure_of(bench: Bench, start: float) -> Any:
     marks = bench.marks
     known = Truth(marks.title, marks.bounds, marks.labels) if marks else None
     begin = window_start(bench, start)
-    return timeline(bench.clip.samples, RATE, rows, known, begin, begin + VIEW)
+    samples = bench.clip.samples
+    part = samples[round(begin * RATE) : round((begin + VIEW) * RATE)]
+    levels = models.remember(("wide-band", bench.clip.digest, begin), lambda: wide_band(part, RATE))
+    return timeline(samples, RATE, rows, known, begin, begin + VIEW, levels)
 
 
 def similarity_of(bench: Bench, start: float) -> Any:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from components.models import ModelStore
 from components.speech import Clip, labs, segmenters
-from components.speech._examples import example, names
+from components.speech._examples import names, titles
 from demos import _controls, _labs, _layout, _linked, _segments
 
 GROUP = "speech"
@@ -48,7 +48,7 @@ def build(models: ModelStore) -> _layout.Bench:
 
     @_controls.shown
     def run(*values: Any) -> tuple[Any, ...]:
-        return _drawn(_bench(models, *values), values[3])
+        return _drawn(_bench(models, *values), values[3], models)
 
     _wire(run, inputs, outputs)
     _exports(models, inputs)
@@ -63,7 +63,7 @@ def build(models: ModelStore) -> _layout.Bench:
 
 def _examples() -> gr.Radio:
     """Lay out the built-in clips, one click each."""
-    choices = [(example(one).title, one) for one in names()]
+    choices = [(title, one) for one, title in titles().items()]
     label = "Synthetic speech with exact syllable marks"
     return gr.Radio(choices, value=names()[0], label=label, elem_id="speech-example")
 
@@ -75,7 +75,7 @@ def _bench(
     return _segments.segment_all(name, path, marks, chosen, models)
 
 
-def _drawn(bench: _segments.Bench, start: float) -> tuple[Any, ...]:
+def _drawn(bench: _segments.Bench, start: float, models: ModelStore) -> tuple[Any, ...]:
     """Return the value of every output; the slider shows only where the clip is longer than the view."""
     points = _segments.map_of(bench)
     furthest = max(0.0, bench.clip.seconds - _segments.VIEW)
@@ -83,7 +83,7 @@ def _drawn(bench: _segments.Bench, start: float) -> tuple[Any, ...]:
         visible=furthest > 0, maximum=max(1.0, round(furthest, 1)), value=_segments.window_start(bench, start)
     )
     return (
-        _segments.sound_of(bench, start, points), _segments.figure_of(bench, start), slider, points,
+        _segments.sound_of(bench, start, points), _segments.figure_of(bench, start, models), slider, points,
         _segments.similarity_of(bench, start), _segments.numbers_of(bench),
     )  # fmt: skip
 

@@ -56,10 +56,12 @@ def timeline(
     truth: Truth | None = None,
     start: float = 0.0,
     stop: float | None = None,
+    levels: Array | None = None,
 ) -> go.Figure:
     """Draw waveform, spectrogram, known segments, a bar row a method and the curves, `start` to `stop` s.
 
     Segment `k` of method `slot` carries the id "slot:k". Curves and sound are thinned to what a screen shows.
+    levels (rows, columns) is the stretch's `wide_band` spectrogram, computed here where it is not given.
     """
     end = min(stop or np.inf, len(samples) / rate)
     part = samples[int(start * rate) : max(int(end * rate), int(start * rate) + 1)]
@@ -68,7 +70,7 @@ def timeline(
     stack = _Stack([_WAVE, _SPECTRUM, *[_BARS] * bars, *[_CURVE] * len(curves)])
     figure = go.Figure()
     _waveform(figure, stack, part, start, end)
-    _spectrogram(figure, stack, part, rate, start, end)
+    _spectrogram(figure, stack, wide_band(part, rate) if levels is None else levels, start, end)
     if truth is not None:
         _known(figure, stack, truth, start, end)
     for slot, row in enumerate(rows):
@@ -128,10 +130,7 @@ def _waveform(figure: go.Figure, stack: _Stack, part: Array, start: float, end: 
     )  # fmt: skip
 
 
-def _spectrogram(
-    figure: go.Figure, stack: _Stack, part: Array, rate: int, start: float, end: float
-) -> None:
-    levels = wide_band(part, rate)
+def _spectrogram(figure: go.Figure, stack: _Stack, levels: Array, start: float, end: float) -> None:
     ticks = {"tickvals": [0, 1, 2, 3, 4, 5], "range": [0, 5], "showgrid": False}
     axis = stack.panel("Spectrogram, 5 ms window (kHz)", ticks)
     step = (end - start) / levels.shape[1]

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,12 +35,22 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: (name != "english", name)))
 
 
+def titles() -> dict[str, str]:
+    """Return the title of each built-in clip, without decoding any."""
+    return {name: str(_facts(name)["title"]) for name in names()}
+
+
+def _facts(name: str) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return facts
+
+
 @lru_cache(maxsize=16)
 def example(name: str) -> Example:
     """Return one built-in clip by name."""
     if name not in names():
         raise InputError(f"{name!r} is no built-in clip; there are {', '.join(names())}.")
-    facts = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    facts = _facts(name)
     path = FOLDER / f"{name}.flac"
     rows = facts["syllables"]
     return Example(
@@ -51,8 +62,3 @@ def example(name: str) -> Example:
         labels=tuple(label for _, _, label in rows),
         path=path,
     )
-
-
-def truth_of(clip: Clip) -> Example | None:
-    """Return the built-in example with these very samples, if it is one."""
-    return next((example(n) for n in names() if example(n).clip.digest == clip.digest), None)

@@ -104,8 +104,8 @@ def test_the_endpoint_refuses_a_file_that_is_no_sound(client, tmp_path):
         ask(client, audio=handle_file(str(path)))
 
 
-def test_every_view_shows_the_same_ids(bench):
-    figure, points = _segments.figure_of(bench, 0.0), _segments.map_of(bench)
+def test_every_view_shows_the_same_ids(bench, models):
+    figure, points = _segments.figure_of(bench, 0.0, models), _segments.map_of(bench)
     bars = {one for trace in figure.data if trace.type == "bar" for one in trace.customdata or ()}
     spans = _segments.sound_of(bench, 0.0, points)["spans"]
     assert bars == set(points.ids) == set(spans)
@@ -149,7 +149,8 @@ def test_a_method_that_refuses_leaves_the_others(models):
     html = _segments.numbers_of(bench)
     assert "This &lt;method&gt; does not want to." in html and "<method>" not in html
     assert {one[0] for one in _segments.map_of(bench).ids} == {"1"}
-    assert _segments.figure_of(bench, 0.0) is not None and _segments.similarity_of(bench, 0.0) is not None
+    assert _segments.figure_of(bench, 0.0, models) is not None
+    assert _segments.similarity_of(bench, 0.0) is not None
     assert "refused" in _segments.records(bench)[0]
 
 
@@ -157,7 +158,8 @@ def test_files_hold_all_methods_and_the_marks(bench):
     paths = {Path(p).suffix: Path(p) for p in _segments.files_of(bench)}
     assert set(paths) == {".TextGrid", ".csv", ".json"}
     tiers = read_textgrid(paths[".TextGrid"].read_bytes())
-    assert [row[:2] for row in tiers["Energy valleys"]] == [tuple(b) for b in bench.results[0].bounds.tolist()]
+    bounds = [list(row[:2]) for row in tiers["Energy valleys"]]
+    assert bounds == bench.results[0].bounds.tolist()
     assert tuple(row[2] for row in tiers[bench.marks.title]) == example("turkish").labels
     data = json.loads(paths[".json"].read_text(encoding="utf-8"))
     assert set(data["methods"]) == {"Energy valleys", "Fixed rate"}
@@ -168,7 +170,7 @@ def test_a_long_clip_is_seen_in_parts_and_thinned_on_the_map(models, tmp_path):
     soundfile.write(path, np.tile(example("english").clip.samples, 170), RATE)  # 15 min
     fast = segmenters.create("fixed_rate", per_second=10.0)
     bench = bench_of(models, path=str(path), chosen=[fast])
-    figure = _segments.figure_of(bench, 600.0)
+    figure = _segments.figure_of(bench, 600.0, models)
     ids = figure.data[-1].customdata
     assert len(ids) == 200 and ids[0] == "0:6000"
     assert tuple(figure.layout.xaxis.range) == (600.0, 620.0)
@@ -185,7 +187,7 @@ def test_silence_has_no_map_and_still_a_figure(models, tmp_path):
     assert _segments.map_of(bench) is None
     assert _segments.measures(bench.results[0], bench)["segments"] == 0
     assert "–" in _segments.numbers_of(bench)
-    assert _segments.figure_of(bench, 0.0) is not None
+    assert _segments.figure_of(bench, 0.0, models) is not None
 
 
 def test_a_method_chosen_twice_is_told_apart(models):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from components.errors import InputError
-from components.speech import RATE, Clip
+from components.speech import RATE
 from components.speech._acoustics import frames_of, seconds_of
-from components.speech._examples import FOLDER, example, names, truth_of
+from components.speech._examples import FOLDER, example, names, titles
 
 
 def test_there_are_clips_of_several_languages_in_little_space():
@@ -26,10 +26,9 @@ def test_marked_syllables_are_louder_than_the_rest(name):
     assert power[spoken].mean() > 30 * power[~spoken].mean()
 
 
-def test_the_truth_of_a_clip_is_found_by_its_samples():
-    clip = Clip(example("spanish").clip.samples.copy())
-    assert truth_of(clip) is example("spanish")
-    assert truth_of(Clip(np.zeros(RATE, np.float32))) is None
+def test_titles_are_those_of_the_clips():
+    assert titles() == {name: example(name).title for name in names()}
+    assert len(set(titles().values())) == len(names())
 
 
 def test_an_unknown_name_is_refused():
