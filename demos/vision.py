@@ -6,6 +6,7 @@ import gradio as gr
 
 from components.models import ModelStore
 from components.numerics.scenes import CLASSES, STYLES
+from components.plots.palette import CLASS_COLOURS
 from components.vision import labs, reducers
 from demos import _controls, _labs, _layout, _linked, _reductions
 
@@ -87,8 +88,6 @@ def _photo() -> gr.File:
 
 def _signal() -> list[Any]:
     """Lay out the columns: all tokens, then one a method; the classes' colours below."""
-    from components.plots.vision import CLASS_COLOURS
-
     with gr.Row():
         columns = []
         for i in range(MOST + 1):

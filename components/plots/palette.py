@@ -8,6 +8,8 @@ from typing import Any
 # Okabe and Ito's colour-blind safe set, in the order in which methods are chosen; legible on light and dark
 # ground
 HUES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+# The classes of a scene, of Tol's muted set, apart from the methods' hues; sky is pale, ground grey
+CLASS_COLOURS = ("#CFE3F2", "#9A9A94", "#CC6677", "#332288", "#DDCC77", "#117733", "#AA4499", "#44AA99")
 ACCENT = "#E6007A"
 DIMMED = "rgba(128,128,128,0.25)"
 SCALE = "Viridis"

@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from plotly.colors import sample_colorscale
 
-from components.plots.palette import DIVERGING, SCALE, base_layout, hue
+from components.plots.palette import CLASS_COLOURS, DIVERGING, SCALE, base_layout, hue
 
 Pixels = NDArray[np.uint8]
 Sheet = dict[str, Any]  # data and layout of a figure in the making
-# Of Tol's muted set, apart from the methods' hues; sky and ground are pale and grey
-CLASS_COLOURS = ("#CFE3F2", "#9A9A94", "#CC6677", "#332288", "#DDCC77", "#117733", "#AA4499", "#44AA99")
 WRONG = np.array([178, 24, 43], dtype=np.float64)
 CLEAR = [[0, "rgba(0,0,0,0)"], [1, "rgba(0,0,0,0)"]]
 ZOOM = 3  # pixels of the overlay per pixel of the image: patch outlines stay sharp

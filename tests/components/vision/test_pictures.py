@@ -1,5 +1,5 @@
-import resource
-import time
+import subprocess
+import sys
 import zlib
 from io import BytesIO
 
@@ -62,16 +62,31 @@ def bomb(side):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("side", [9000, 13000])
+MEASURE = """
+import resource, sys, time
+from components.errors import InputError
+from components.vision._pictures import read_picture
+before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
+try:
+    read_picture(sys.argv[1])
+except InputError as error:
+    refusal = str(error)
+spent = time.perf_counter() - started
+print(spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, refusal)
+"""
+
+
+@pytest.mark.parametrize("side", [9000, 14000])
 def test_a_small_file_of_many_pixels_is_refused_before_it_is_decoded(tmp_path, side):
+    """In a process of its own, so that the peak of its memory is this file's."""
     path = tmp_path / "bomb.png"
     path.write_bytes(bomb(side))
-    assert path.stat().st_size < 25_000
-    before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    with pytest.raises(InputError, match=r"16\.8 million"):
-        read_picture(path)
-    assert time.perf_counter() - started < 1
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10  # KiB
+    assert path.stat().st_size < 30_000
+    ran = subprocess.run([sys.executable, "-c", MEASURE, path], capture_output=True, text=True, check=True)
+    seconds, kibibytes, refusal = ran.stdout.split(" ", 2)
+    assert "16.8 million" in refusal
+    assert float(seconds) < 1
+    assert int(kibibytes) < 100 << 10
 
 
 @pytest.mark.parametrize(
