@@ -76,7 +76,8 @@ class EmbeddingMap(_View):
         points = PROJECTIONS.enter(value)
         return {
             "ids": list(value.ids), "labels": list(value.labels), "hover": list(value.hover or value.labels),
-            "series": list(value.series), "names": list(value.names), "pca": np.round(points, 4).tolist(),
+            "series": list(value.series), "names": list(value.names),
+            "colours": list(value.colours), "pca": np.round(points, 4).tolist(),
             "key": value.digest, "note": value.note,
         }
 

@@ -18,7 +18,8 @@ class MapPoints:
     """Pieces on the embedding map.
 
     ids and labels one a piece; vectors (pieces, dim); series (pieces,) says by which of `names` a piece was
-    made; hover is the text shown over a point (the label where left out); note says what the vectors are.
+    made; hover is the text shown over a point (the label where left out); note says what the vectors are;
+    colours are those of the `names`, the methods' hues where left out.
     """
 
     ids: tuple[str, ...]
@@ -29,6 +30,7 @@ class MapPoints:
     note: str = ""
     hover: tuple[str, ...] = ()
     seed: int = 0
+    colours: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """All columns have one entry a piece; anything else is a bug of the caller."""

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 
 _WORD = re.compile(r"\w+")
 TURKISH_LETTERS = frozenset("ğĞışŞİ")
@@ -25,6 +27,13 @@ def stems(text: str, language: str) -> list[str]:
     import Stemmer  # PyStemmer; a stemmer is cheap to make and must not be shared by threads
 
     return [str(stem) for stem in Stemmer.Stemmer(language).stemWords(words(text, language))]
+
+
+def common(texts: Iterable[str], language: str, share: float = 0.1) -> frozenset[str]:
+    """Return the stems that stand in more than `share` of the texts: they tell little."""
+    sets = [set(stems(text, language)) for text in texts]
+    holders = Counter(stem for own in sets for stem in own)
+    return frozenset(stem for stem, n in holders.items() if n > max(1.0, share * len(sets)))
 
 
 def guess_language(text: str) -> str:

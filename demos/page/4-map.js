@@ -11,7 +11,7 @@
         x: members.map((i) => points[i][0]), y: members.map((i) => points[i][1]),
         customdata: members.map((i) => value.ids[i]), text: members.map((i) => value.hover[i]),
         hovertemplate: "%{text}<extra></extra>",
-        marker: { size: value.ids.length > 800 ? 5 : 8, color: HUES[slot % HUES.length], symbol: slot % 6,
+        marker: { size: value.ids.length > 800 ? 5 : 8, color: value.colours[slot] || HUES[slot % HUES.length], symbol: slot % 6,
           line: { width: 0 } },
         selected: { marker: { color: t.theme().accent, size: 11 } }, unselected: { marker: { opacity: 0.18 } },
       };

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from components.retrieval import Corpus, Document
-from components.retrieval._words import guess_language, lower, stems, words
+from components.retrieval._words import common, guess_language, lower, stems, words
 from components.retrieval.bm25 import BM25
 from tests.components.retrieval._contract import check_contract
 
@@ -70,6 +70,11 @@ def test_language_is_guessed():
     assert guess_language("İğne ile kuyu kazmak şart") == "turkish"
     assert guess_language("The cat sleeps. Düsseldorf is far.") == "english"
     assert guess_language("123") == "english"
+
+
+def test_common_stems_stand_in_many_texts():
+    assert common(["the cat", "the dogs", "the ship"], "english", 0.5) == {"the"}
+    assert common(["a b"], "english") == frozenset()
 
 
 def test_evidence_sums_to_the_score(toy, models):

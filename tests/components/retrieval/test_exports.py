@@ -1,7 +1,6 @@
 import csv
 import io
 import json
-import warnings
 
 import pytest
 
@@ -14,14 +13,11 @@ def ranking():
     return Ranking(("ship", "cat"), (2.5, 1.25), 3.0, 100.0, 5.0)
 
 
-def test_trec_run_is_read_by_ranx(tmp_path, ranking):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from ranx import Run
-    path = tmp_path / "run.trec"
-    path.write_text(trec_run({"q 1": ranking}, "late interaction"))
-    assert Run.from_file(str(path), kind="trec").to_dict() == {"q_1": {"ship": 2.5, "cat": 1.25}}
-    assert path.read_text().splitlines()[0] == "q_1 Q0 ship 1 2.500000 late_interaction"
+def test_trec_run_has_six_columns_a_hit(ranking):
+    lines = trec_run({"q 1": ranking, "q2": ranking}, "late interaction").splitlines()
+    assert lines[0] == "q_1 Q0 ship 1 2.500000 late_interaction"
+    assert [line.split()[:4] for line in lines[1:3]] == [["q_1", "Q0", "cat", "2"], ["q2", "Q0", "ship", "1"]]
+    assert all(len(line.split()) == 6 for line in lines)
 
 
 def test_json_and_csv_hold_the_same_hits(toy, ranking):
