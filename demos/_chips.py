@@ -101,7 +101,9 @@ def _piece(piece: bytes, token: int, name: str, view: str) -> tuple[str, str]:
 
 
 def _line_ends(tokens: Tokens, shared: NDArray[np.int64]) -> set[int]:
-    """Return the segments after which the text begins a new line."""
+    """Return the segments after which a new line begins: where a segment starts or ends with a line feed."""
     raw = np.frombuffer(b"".join(tokens.pieces), np.uint8)
     feeds = np.flatnonzero(raw == 0x0A)
-    return set((np.searchsorted(shared, feeds, side="right") - 1).tolist())
+    home = np.searchsorted(shared, feeds, side="right") - 1
+    early = feeds - shared[home] < shared[np.minimum(home + 1, len(shared) - 1)] - 1 - feeds
+    return set((home - early).tolist())

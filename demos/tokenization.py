@@ -28,12 +28,14 @@ def build(models: ModelStore) -> _layout.Bench:
                 tokenizers, chosen=OPENING, most=_tokens.MOST, elem_id="tokenization-methods"
             )
             file = gr.UploadButton(
-                "Open a tokenizer.json of your own", size="sm", file_types=[".json"], elem_id="tokenization-file"
+                "Open a tokenizer.json of your own", size="sm", file_types=[".json"],
+                elem_id="tokenization-file",
             )
     with _layout.workbench():
         with _layout.signal():
             view = gr.Radio(
-                list(_chips.VIEWS), value="text", label="Chips show", container=False, elem_id="tokenization-view"
+                list(_chips.VIEWS), value="text", label="Chips show", container=False,
+                elem_id="tokenization-view",
             )
             chips = _linked.Pieces(label="Tokens", elem_id="tokenization-chips", group=GROUP)
         with _layout.map_region():
