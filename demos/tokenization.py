@@ -74,7 +74,7 @@ def _text() -> tuple[dict[str, gr.Button], gr.Textbox, gr.UploadButton]:
             "Open a text file", size="sm", file_types=["text"], elem_id="tokenization-upload"
         )
     text = gr.Textbox(
-        FIRST, label="Text (up to 200,000 characters)", lines=5, max_lines=12, elem_id="tokenization-text"
+        FIRST, label="Text (up to 200,000 characters)", lines=4, max_lines=6, elem_id="tokenization-text"
     )
     return examples, text, upload
 
