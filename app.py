@@ -10,7 +10,7 @@ def main() -> None:
     """Serve until interrupted; models are loaded in the background once the server listens."""
     # Gradio and transformers read these when imported: no telemetry, no version check, no look-up of any host
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-    os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     from components.settings import Settings, SettingsError
 
     try:
@@ -21,10 +21,14 @@ def main() -> None:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
     from components.models import ModelStore
-    from demos._server import create, serve
+    from demos._server import bind, create, serve
 
+    try:
+        listener = bind(settings)
+    except SettingsError as error:
+        sys.exit(str(error))
     models = ModelStore(settings)
-    serve(create(models), settings, ready=lambda: models.warm_up(WARM))
+    serve(create(models), listener, settings, ready=lambda: models.warm_up(WARM))
 
 
 if __name__ == "__main__":

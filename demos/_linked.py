@@ -96,6 +96,13 @@ class Player(_View):
     plotly = False
 
 
+class WarmUp(_View):
+    """A line that says that models are still being loaded, and goes when they are there."""
+
+    kind = "warmup"
+    plotly = False
+
+
 class PanelList(_View):
     """Shows a lab's panels: a list of {"title", "figure" | "html" | "url"}."""
 

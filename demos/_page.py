@@ -2,7 +2,8 @@
 
 import importlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
@@ -12,12 +13,15 @@ from components.models import ModelStore
 from demos import TABS
 from demos._controls import MethodPicker, methods, shown
 from demos._layout import Bench
+from demos._linked import WarmUp
 
 LONGEST_LINK = 8_000  # characters of one value in a link
+Build = Callable[[ModelStore], Bench]
 
 
-def build_page(models: ModelStore) -> gr.Blocks:
-    """Lay out all tabs; nothing is computed until somebody looks."""
+def build_page(models: ModelStore, tabs: Mapping[str, tuple[str, Build]] | None = None) -> gr.Blocks:
+    """Lay out all tabs, (title, build) by key; nothing is computed until somebody looks."""
+    tabs = tabs or {key: (title, importlib.import_module(f"demos.{key}").build) for key, title in TABS.items()}
     with gr.Blocks(
         title="Tokenscope", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as page:
@@ -25,15 +29,16 @@ def build_page(models: ModelStore) -> gr.Blocks:
             "<header class='ts-header'><h1>Tokenscope</h1><p>See how machines cut speech, images and text into "
             "tokens, and what the vectors of those tokens mean.</p></header>", apply_default_css=False,
         )
-        with gr.Tabs(elem_id="tabs") as tabs:
+        WarmUp(elem_id="warm-up")
+        with gr.Tabs(elem_id="tabs") as strip:
             benches, items = {}, {}
-            for key, title in TABS.items():
+            for key, (title, build) in tabs.items():
                 with gr.Tab(title, id=key, elem_id=f"tab-{key}") as items[key]:
-                    benches[key] = importlib.import_module(f"demos.{key}").build(models)
+                    benches[key] = build(models)
                     _copy_link(key, benches[key])
-        _restore(page, tabs, benches)
+        restored = _restore(page, strip, benches)
         for key, bench in benches.items():
-            _open(page, key, items[key], bench)
+            _open(restored, key, items[key], bench, list(benches))
     page.queue(max_size=models.settings.queue_size, default_concurrency_limit=models.settings.model_slots,
                api_open=False)
     return page
@@ -47,20 +52,26 @@ def _copy_link(key: str, bench: Bench) -> None:
         button.click(None, list(bench.link.values()), None, js=script, api_visibility="private")
 
 
-def _restore(page: gr.Blocks, tabs: gr.Tabs, benches: Mapping[str, Bench]) -> None:
-    """On load, put what the address carries into the tab it names."""
+def _addressed(request: gr.Request, keys: list[str]) -> str:
+    """Return the tab the address names, the first where it names none or none of ours."""
+    wanted = request.query_params.get("tab", keys[0])
+    return wanted if wanted in keys else keys[0]
+
+
+def _restore(page: gr.Blocks, strip: gr.Tabs, benches: Mapping[str, Bench]) -> Any:
+    """On load, put what the address carries into the tab it names; return the event."""
     fields = [(key, name, part) for key, bench in benches.items() for name, part in bench.link.items()]
 
     def restore(request: gr.Request) -> list[Any]:
         wanted = dict(request.query_params)
-        tab = wanted.get("tab", next(iter(TABS)))
+        tab = _addressed(request, list(benches))
         values = [
             _value(part, wanted[name]) if key == tab and name in wanted else gr.skip() for key, name, part in fields
         ]
-        return [gr.Tabs(selected=tab) if tab in TABS and "tab" in wanted else gr.skip(), *values]
+        return [gr.Tabs(selected=tab) if "tab" in wanted else gr.skip(), *values]
 
-    page.load(shown(restore), None, [tabs, *(part for _, _, part in fields)], queue=False,
-              api_visibility="private", show_progress="hidden")
+    return page.load(shown(restore), None, [strip, *(part for _, _, part in fields)], queue=False,
+                     api_visibility="private", show_progress="hidden")
 
 
 def _value(part: Any, text: str) -> Any:
@@ -68,35 +79,57 @@ def _value(part: Any, text: str) -> Any:
     if len(text) > LONGEST_LINK:
         raise InputError(f"The link carries {len(text):,} characters in one value; up to {LONGEST_LINK:,} fit.")
     if isinstance(part, MethodPicker):
-        try:
-            value = json.loads(text)
-            methods(part.family, value)
-        except (json.JSONDecodeError, TypeError):
-            raise InputError("The link's methods are not readable; copy the link again.") from None
-        return value
+        return _methods(part, text)
     if isinstance(part, gr.Number | gr.Slider):
-        try:
-            return float(text)
-        except ValueError:
-            raise InputError(f"The link gives {text[:40]!r} where a number fits; copy the link again.") from None
+        return _number(part, text)
+    if isinstance(part, gr.Checkbox):
+        return text == "true"
+    if isinstance(part, gr.Radio | gr.Dropdown) and text not in [value for _, value in part.choices]:
+        raise InputError(f"The link gives {text[:40]!r} for {part.label}, which is not offered; copy the link again.")
     return text
 
 
-def _open(page: gr.Blocks, key: str, item: gr.Tab, bench: Bench) -> None:
+def _methods(part: MethodPicker, text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except (json.JSONDecodeError, RecursionError):
+        raise InputError("The link's methods are not readable; copy the link again.") from None
+    if isinstance(value, list) and len(value) > part.most:
+        raise InputError(f"The link carries {len(value)} methods; up to {part.most} fit.")
+    methods(part.family, value)
+    return value
+
+
+def _number(part: Any, text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    low, high = part.minimum, part.maximum
+    if not math.isfinite(value) or (low is not None and value < low):
+        raise InputError(f"The link gives {text[:40]!r} for {part.label}, where a number fits; copy the link again.")
+    # the highest value may depend on another input, as with the time in a clip: the tab holds it in range itself
+    return value if high is None or isinstance(part, gr.Slider) else min(value, high)
+
+
+def _open(restored: Any, key: str, item: gr.Tab, bench: Bench, keys: list[str]) -> None:
     """Fill the tab's first view when it is first seen: at load for the tab in the address, else when it is opened."""
     opened = gr.State(False)
     skipped = [gr.skip()] * (len(bench.outputs) + 1)
 
     def at_load(request: gr.Request, *values: Any) -> Any:
-        if request.query_params.get("tab", next(iter(TABS))) != key:
+        if _addressed(request, keys) != key:
             return skipped
         return [True, *_listed(bench.opening(*values))]
 
-    def when_opened(seen: bool, *values: Any) -> Any:
-        return skipped if seen else [True, *_listed(bench.opening(*values))]
+    def when_opened(request: gr.Request, seen: bool, *values: Any) -> Any:
+        # selecting the addressed tab is part of loading, which fills it
+        if seen or _addressed(request, keys) == key:
+            return skipped
+        return [True, *_listed(bench.opening(*values))]
 
     outputs = [opened, *bench.outputs]
-    page.load(shown(at_load), list(bench.inputs), outputs, api_visibility="private", show_progress="minimal")
+    restored.then(shown(at_load), list(bench.inputs), outputs, api_visibility="private", show_progress="minimal")
     item.select(shown(when_opened), [opened, *bench.inputs], outputs, api_visibility="private",
                 show_progress="minimal")
 

@@ -1,6 +1,7 @@
 """The maps' projections: PCA in the answer, UMAP in a process of its own, both kept by the content of the vectors."""
 
 import multiprocessing
+import signal
 import threading
 import time
 from collections import OrderedDict
@@ -15,6 +16,11 @@ from numpy.typing import NDArray
 from components.numerics.projection import FEWEST, MapPoints, nearest, pca, umap
 
 MOST = 64  # projections kept
+
+
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C to the server, which ends this process itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass
@@ -74,11 +80,21 @@ class Projections:
         note = f"seed {entry.seed}, cosine, up to 15 neighbours."
         return {"points": np.round(found, 3).tolist(), "note": note, "over": True}
 
+    def close(self) -> None:
+        """End the process at once, whatever it computes."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            workers = list((pool._processes or {}).values())
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.terminate()
+
     def _submit(self, entry: _Entry) -> "Future[NDArray[np.float64]]":
         entry.asked = time.monotonic()
         with self._lock:
             if self._pool is None or getattr(self._pool, "_broken", False):
-                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+                self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _ignore_interrupt)
             return self._pool.submit(umap, np.asarray(entry.vectors, np.float32), entry.seed)
 
 

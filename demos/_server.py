@@ -6,7 +6,7 @@ import importlib.util
 import socket
 import sys
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,10 +14,13 @@ import gradio as gr
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from PIL import Image
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.models import ModelStore
-from components.settings import Settings
+from components.settings import Settings, SettingsError
 from demos._page import build_page
+from demos._projections import PROJECTIONS
 from demos._theme import CSS, theme
 
 SCRIPTS = Path(__file__).parent / "page"
@@ -73,28 +76,38 @@ def create_routes() -> APIRouter:
     return router
 
 
+class SafeHeaders:
+    """Adds our headers to every answer as it starts; what streams keeps streaming."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def safe(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for key, value in HEADERS.items():
+                    headers.setdefault(key, value)
+            await send(message)
+
+        await self.app(scope, receive, safe if scope["type"] == "http" else send)
+
+
 def create(models: ModelStore) -> FastAPI:
     """Return the application: the page at /, `/healthz`, `/readyz`, and the scripts under /tokenscope."""
     bound_images()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
 
-    @app.middleware("http")
-    async def safe_headers(request: Request, proceed: Callable[[Request], Awaitable[Response]]) -> Response:
-        response = await proceed(request)
-        for key, value in HEADERS.items():
-            response.headers.setdefault(key, value)
-        return response
-
+    app.add_middleware(SafeHeaders)
     app.include_router(create_routes())
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:
-        return {"status": "up"}
+        return {"status": "up", "models": models.state}
 
     @app.get("/readyz")
     def readyz() -> JSONResponse:
-        warm = models.warm.is_set()
-        return JSONResponse({"status": "ready" if warm else "warming up"}, 200 if warm else 503)
+        return JSONResponse({"status": models.state}, 200 if models.warm.is_set() else 503)
 
     return gr.mount_gradio_app(
         app, build_page(models), path="/", theme=theme(), css_paths=[CSS], show_error=False,
@@ -103,8 +116,23 @@ def create(models: ModelStore) -> FastAPI:
     )
 
 
-def serve(app: FastAPI, settings: Settings, ready: Callable[[], None]) -> None:
-    """Listen until interrupted; `ready` is called once, when the first request can be answered."""
+def bind(settings: Settings) -> socket.socket:
+    """Take the address to listen on; one that cannot be had, or a missing certificate, is a SettingsError."""
+    for path in (settings.tls_certificate, settings.tls_key):
+        if path and not Path(path).is_file():
+            raise SettingsError(f"There is no file {path}; give the paths of a certificate and its key in PEM format.")
+    try:
+        kind = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        return socket.create_server((settings.host, settings.port), family=kind, backlog=512)
+    except OSError as error:
+        raise SettingsError(
+            f"Tokenscope cannot listen on {settings.host}, port {settings.port} ({(error.strerror or '?').lower()}); "
+            "set TOKENSCOPE_PORT to a free port and TOKENSCOPE_HOST to an address of this machine."
+        ) from None
+
+
+def serve(app: FastAPI, listener: socket.socket, settings: Settings, ready: Callable[[], None]) -> None:
+    """Answer on `listener` until interrupted; `ready` is called once, when the first request can be answered."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -112,11 +140,17 @@ def serve(app: FastAPI, settings: Settings, ready: Callable[[], None]) -> None:
             await super().startup(sockets)
             if self.started:
                 scheme = "https" if settings.tls_certificate else "http"
-                sys.stdout.write(f"Tokenscope is ready: {scheme}://{settings.host}:{settings.port}\n")
+                sys.stdout.write(f"Tokenscope is ready: {scheme}://{settings.host}:{listener.getsockname()[1]}\n")
                 sys.stdout.flush()
                 ready()
 
-    Server(uvicorn.Config(
-        app, host=settings.host, port=settings.port, log_level="warning", timeout_graceful_shutdown=3,
-        ssl_certfile=settings.tls_certificate or None, ssl_keyfile=settings.tls_key or None,
-    )).run()
+    config = uvicorn.Config(
+        app, log_level="warning", timeout_graceful_shutdown=3, ssl_certfile=settings.tls_certificate or None,
+        ssl_keyfile=settings.tls_key or None,
+    )
+    try:
+        Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        pass  # Ctrl-C is the way to stop it
+    finally:
+        PROJECTIONS.close()

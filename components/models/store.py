@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
@@ -105,6 +106,7 @@ class ModelStore:
         self._results = Shelf(self.settings.result_memory_mb << 20)
         self._warmer = ThreadPoolExecutor(1, thread_name_prefix="warm-up")
         self.warm = threading.Event()
+        self.state = "warming up"  # then "ready" or "failed"
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the bundled models."""
@@ -128,7 +130,16 @@ class ModelStore:
         result: T = self._results.fetch(key, make, weight)
         return result
 
+    def _limit_threads(self) -> None:
+        """Give every call of a network as many threads as the host decided; torch keeps the number for all threads."""
+        import torch
+
+        if torch.get_num_threads() != self.settings.threads:
+            torch.set_num_threads(self.settings.threads)
+
     def _load(self, name: str) -> Any:
+        if name not in vocabularies.LOADERS:
+            self._limit_threads()
         if name == "minilm":
             from components.models.encode import MiniLM
 
@@ -142,14 +153,22 @@ class ModelStore:
         return load_bundled(self.folder / name, self.card(name), self.settings.device)
 
     def warm_up(self, names: tuple[str, ...]) -> None:
-        """Load models in the background; `warm` is set when all are there."""
+        """Load models in the background; `warm` is set when all are there, and a failure is logged."""
 
         def run() -> None:
             for name in names:
                 self.get(name)
             self.warm.set()
 
-        self._warmer.submit(run)
+        def tell(work: Future[None]) -> None:
+            error = None if work.cancelled() else work.exception()
+            if error is not None:
+                self.state = "failed"
+                logging.getLogger(__name__).error("A model could not be loaded while warming up: %s", error)
+            elif self.warm.is_set():
+                self.state = "ready"
+
+        self._warmer.submit(run).add_done_callback(tell)
 
 
 def load_bundled(folder: Path, card: dict[str, Any], device: str = "cpu") -> Any:

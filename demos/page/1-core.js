@@ -146,7 +146,7 @@
     link.searchParams.set("tab", tab);
     keys.forEach((key, i) => {
       const value = values[i];
-      if (value === null || value === undefined || value === "") return;
+      if (value === null || value === undefined) return;
       link.searchParams.set(key, typeof value === "object" ? JSON.stringify(value) : String(value));
     });
     history.replaceState(null, "", link);

@@ -29,3 +29,21 @@
     draw();
   };
 })();
+
+/* The header's line while models are being loaded: the first run waits for them, and people should know why. */
+(() => {
+  const t = window.tokenscope;
+  const WORDS = { "warming up": "Models are being loaded; a first run waits for them.",
+    failed: "A model could not be loaded; the server's log says why. What does not need it works." };
+
+  t.kinds.warmup = async ({ element }) => {
+    const line = t.make("p", { class: "ts-note ts-warmup", role: "status" });
+    element.querySelector(".ts-root").append(line);
+    while (element.isConnected) {
+      const said = await fetch("healthz").then((answer) => answer.json(), () => ({})).catch(() => ({}));
+      line.textContent = WORDS[said.models] || "";
+      if (said.models !== "warming up") return;
+      await new Promise((resume) => setTimeout(resume, 2000));
+    }
+  };
+})();
