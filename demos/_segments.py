@@ -27,8 +27,8 @@ VIEW = 20.0  # seconds seen at once
 MOST_ON_MAP = 3000  # segments
 MOST_FRAMES = 240  # drawn against each other
 TOLERANCE = 0.05  # seconds
-COLUMNS = ("segments", "per s", "mean (ms)", "encoder (ms)", "decoder (ms)")
-SCORES = ("P (%)", "R (%)", "F1 (%)", "R-value (%)")  # precision, recall; starts and ends within 50 ms
+COLUMNS = ("segments", "per s", "mean (ms)", "encode (ms)", "decode (ms)")
+SCORES = ("P (%)", "R (%)", "F1 (%)", "R-val. (%)")  # precision, recall; starts and ends within 50 ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,8 @@ def measures(result: Segmentation, bench: Bench) -> dict[str, Any]:
     row |= {"segments": count, "per s": count / bench.clip.seconds}
     if count:
         row["mean (ms)"] = 1e3 * spoken / count
-    row |= {f"{stage} (ms)": result.milliseconds.get(stage) for stage in ("encoder", "decoder")}
+    took = result.milliseconds
+    row |= {"encode (ms)": took.get("encoder"), "decode (ms)": took.get("decoder")}
     if bench.marks:
         counts = score(edges(bench.marks.bounds), edges(result.bounds), TOLERANCE)
         values = (counts.precision, counts.recall, counts.f1, counts.r_value)

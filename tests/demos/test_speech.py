@@ -130,7 +130,7 @@ def test_numbers_of_a_perfect_segmentation(models):
     own = bench.results[0]
     itself = textgrid({"mine": intervals(own.bounds)}, known.clip.seconds).encode()
     scores = _segments.measures(own, bench_of(models, name="english", textgrid_file=itself))
-    assert scores["F1 (%)"] == scores["R-value (%)"] == 100
+    assert scores["F1 (%)"] == scores["R-val. (%)"] == 100
     assert scores["segments"] == len(own.bounds)
     assert scores["mean (ms)"] == pytest.approx(1e3 * np.diff(own.bounds, axis=1).mean())
 
