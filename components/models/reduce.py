@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from components.numerics.token_matrix import Step, TokenMatrix, compose
+from components.numerics.token_matrix import Step, TokenMatrix, way_back
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -174,7 +174,7 @@ def _recover(steps: list[list[tuple[int, Step]]], x: "Tensor", tokens: int) -> "
     """Return the full grid (batch, tokens, width) by each picture's composed way back."""
     if not any(steps):
         return x
-    backs = tuple(compose(tuple(s for _, s in history), tokens)[1] for history in steps)
+    backs = tuple(way_back(tuple(s for _, s in history), tokens) for history in steps)
     return apply(backs, x)
 
 

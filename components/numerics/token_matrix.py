@@ -53,17 +53,23 @@ class TokenMatrix:
 
     def after(self, first: "TokenMatrix") -> "TokenMatrix":
         """Return the one matrix that does `first` and then this."""
-        product = (self.sparse() @ first.sparse()).tocoo()
-        product.sum_duplicates()
-        order = np.lexsort((product.col, product.row))
-        return TokenMatrix(
-            product.row[order].astype(np.int64), product.col[order].astype(np.int64),
-            product.data[order], (self.shape[0], first.shape[1]),
-        )  # fmt: skip
+        shape = (self.shape[0], first.shape[1])
+        if self.one_hot and first.one_hot:
+            return TokenMatrix(self.rows, first.columns[self.columns], self.weights, shape)
+        starts = np.searchsorted(first.rows, np.arange(first.shape[0] + 1))
+        counts = np.diff(starts)[self.columns]
+        mine = np.repeat(np.arange(len(counts)), counts)
+        offset = np.arange(len(mine)) - np.repeat(np.cumsum(counts) - counts, counts)
+        theirs = starts[self.columns][mine] + offset
+        places, group = np.unique(self.rows[mine] * shape[1] + first.columns[theirs], return_inverse=True)
+        products = self.weights[mine] * first.weights[theirs]
+        summed = np.bincount(group, weights=products).astype(np.float64)
+        return TokenMatrix(places // shape[1], places % shape[1], summed, shape)
 
     def strongest(self) -> Indices:
         """Return the column with the largest weight of each row (rows,); the lower one at a tie."""
-        order = np.lexsort((self.columns, -self.weights.round(6), self.rows))  # sums of equals differ in the last bit
+        rounded = self.weights.round(6)  # sums of equals differ in the last bit
+        order = np.lexsort((self.columns, -rounded, self.rows))
         first = np.unique(self.rows[order], return_index=True)[1]
         strongest: Indices = self.columns[order][first]
         return strongest
@@ -120,8 +126,15 @@ def merging(groups: Indices, sizes: Floats) -> Step:
 
 def compose(steps: tuple[Step, ...], tokens: int) -> tuple[TokenMatrix, TokenMatrix]:
     """Return W over all stages (tokens left, tokens) and the way back (tokens, tokens left)."""
-    forward, back = identity(tokens), identity(tokens)
+    forward = identity(tokens)
     for step in steps:
         forward = step.forward.after(forward)
+    return forward, way_back(steps, tokens)
+
+
+def way_back(steps: tuple[Step, ...], tokens: int) -> TokenMatrix:
+    """Return R₁ R₂ … (tokens, tokens left): from what is left after all stages to the full grid."""
+    back = identity(tokens)
+    for step in steps:
         back = back.after(step.back)
-    return forward, back
+    return back

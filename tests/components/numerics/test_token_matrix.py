@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from components.errors import InputError
-from components.numerics.token_matrix import compose, identity, merging, pruning
+from components.numerics.token_matrix import TokenMatrix, compose, identity, merging, pruning
 from components.numerics.token_merging import bipartite_match
 
 rng = np.random.default_rng(0)
@@ -89,3 +89,20 @@ def test_the_strongest_column_of_a_row():
 def test_keeping_nothing_is_refused():
     with pytest.raises(InputError, match="at least one"):
         pruning(np.array([], dtype=np.int64), KEYS, np.ones(17))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_product_of_soft_matrices_is_the_dense_one(seed):
+    random = np.random.default_rng(seed)
+
+    def soft(rows, columns):
+        full = random.random((rows, columns)) * (random.random((rows, columns)) < 0.4)
+        full[np.arange(rows), random.integers(columns, size=rows)] += 0.5  # no row without an entry
+        at = np.nonzero(full)
+        return TokenMatrix(at[0], at[1], full[at], full.shape)
+
+    first, second = soft(7, 11), soft(4, 7)
+    product = second.after(first)
+    assert np.allclose(product.dense(), second.dense() @ first.dense())
+    assert (np.diff(product.rows) >= 0).all()
+    assert len(set(zip(product.rows.tolist(), product.columns.tolist(), strict=True))) == len(product.rows)
