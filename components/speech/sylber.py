@@ -18,6 +18,7 @@ from components.speech._quality import clips_described, described, on_examples
 from components.speech.energy_valleys import EnergyValleys
 
 HEAD, PAPER = "boundary head", "norm and cosine (paper)"
+DISTANCE = 0.06  # seconds between boundaries, at least; chosen with the thresholds on the recipe's dev clips
 
 
 @segmenters.add
@@ -49,7 +50,7 @@ class Sylber(Segmenter):
     decoder: str = choice(HEAD, (HEAD, PAPER), "Decoder", help="What turns frames into segments.")
     norm_threshold: float = knob(0.5, 0.05, 1.5, 0.01, "Norm threshold (paper)")
     merge_threshold: float = knob(0.8, 0.3, 0.99, 0.01, "Merge threshold, cosine (paper)")
-    peak_threshold: float = knob(0.5, 0.05, 0.95, 0.01, "Boundary threshold (head)")
+    peak_threshold: float = knob(0.4, 0.05, 0.95, 0.01, "Boundary threshold (head)")
     speech_threshold: float = knob(0.5, 0.05, 0.95, 0.01, "Speech threshold (head)")
 
     def __call__(self, clip: Clip, models: ModelStore) -> Segmentation:
@@ -90,6 +91,7 @@ class Sylber(Segmenter):
             heard.rate,
             heard.offset,
             threshold=self.peak_threshold,
+            distance=DISTANCE,
             speech_threshold=self.speech_threshold,
         )
         inside = np.clip(found, 0.0, seconds)
