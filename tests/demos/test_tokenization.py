@@ -113,6 +113,14 @@ def test_chips_that_stand_above_one_another_cover_the_same_bytes(models):
             at += len(piece)
 
 
+def test_every_segment_begins_in_its_first_column(models):
+    reader = read(drawn(bench_of(models, HARD)))
+    firsts = {}
+    for segment, _, first, *_ in reader.chips:
+        firsts[segment] = min(first, firsts.get(segment, first))
+    assert len(firsts) > 3 and set(firsts.values()) == {1}
+
+
 def test_chips_and_map_share_their_ids(models):
     bench = bench_of(models, HARD)
     points = _tokens.map_of(bench)

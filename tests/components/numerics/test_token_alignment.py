@@ -23,6 +23,11 @@ def test_byte_starts_are_those_of_pythons_encoder(text):
     assert byte_starts(text).tolist() == [len(text[:i].encode()) for i in range(len(text) + 1)]
 
 
+def test_widths_change_where_utf8_says():
+    edges = "\x7f\x80\u07ff\u0800\uffff\U00010000"
+    assert byte_starts(edges).tolist() == [0, 1, 3, 5, 8, 11, 15]
+
+
 def test_offsets_cut_by_hand():
     # skipped white space goes to the piece after it, or to the last
     assert cut_by_offsets(" a  b ", [(1, 2), (4, 5)]) == (b" a", b"  b ")
@@ -78,6 +83,12 @@ def test_character_spans_by_hand():
     spans, cuts = character_spans([b"a\xe2", b"\x82", b"\xacb", b""])
     assert spans.tolist() == [[0, 2], [1, 2], [1, 3], [3, 3]]
     assert cuts.tolist() == [True, True, True, False]
+
+
+def test_a_piece_without_bytes_cuts_nothing():
+    spans, cuts = character_spans([b"", b"\xe2", b"", b"\x82\xac"])
+    assert spans.tolist() == [[0, 0], [0, 1], [0, 0], [0, 1]]
+    assert cuts.tolist() == [False, True, False, True]
 
 
 @given(TEXTS, st.data())

@@ -36,6 +36,11 @@ def test_a_small_text_by_hand():
     assert found.bit_compression == pytest.approx(8 * 8 / (6 * 4))
 
 
+def test_a_boundary_at_a_words_edge_does_not_cut_it():
+    assert continued_words("ab cd", [b"ab", b" ", b"cd"]) == 0
+    assert continued_words("ab cd", [b"ab ", b"c", b"d"]) == 0.5
+
+
 def test_the_empty_text_has_no_ratios():
     found = measure("", [], [], 256, decoded="")
     assert found.tokens == 0 and found.round_trip
