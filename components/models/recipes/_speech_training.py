@@ -30,12 +30,17 @@ class Trainee(nn.Module):
 
 
 class Teacher:
-    """A frozen copy of the encoder; in stage 1 it gives whitened trunk states, later the features."""
+    """A frozen copy of the encoder that gives its trunk's states, centred and whitened.
 
-    def __init__(self, encoder: SyllableEncoder, whitening: tuple[Tensor, Tensor] | None) -> None:
-        """`whitening` is (mean (width,), matrix (width, dim)), none for the features."""
+    Averages of uncentred states lie close together, and each round of distillation draws them closer: a
+    student of the student's own features told syllables apart worse than its teacher did.
+    """
+
+    def __init__(self, encoder: SyllableEncoder, whitening: tuple[Tensor, Tensor], own: bool) -> None:
+        """`whitening` is (mean (width,), matrix (width, dim)); `own` segments are the heads'."""
         self.encoder = copy.deepcopy(encoder).eval().requires_grad_(False)
         self.whitening = whitening
+        self.own = own
 
     @torch.no_grad()
     def targets(self, wave: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -43,8 +48,6 @@ class Teacher:
         with torch.autocast(wave.device.type, torch.bfloat16):
             states = self.encoder.states(wave)
             outputs = self.encoder.outputs(states)
-        if self.whitening is None:
-            return outputs["features"], outputs
         mean, matrix = self.whitening
         return (states.float() - mean) @ matrix, outputs
 
@@ -105,11 +108,11 @@ def losses(trainee: Trainee, batch: dict[str, Tensor], teacher: Teacher | None) 
     wanted = {name: batch[name] for name in ("boundary", "speech")}
     if teacher:
         vectors, seen = teacher.targets(batch["clean"])
-        found = batch["syllable"] if teacher.whitening else own_segments(seen).to(wave.device)
+        found = own_segments(seen).to(wave.device) if teacher.own else batch["syllable"]
         target = segment_targets(vectors, found.clamp(min=-1))
         error = (outputs["features"] - target).square().sum(-1)
         parts["distil"] = masked(error, (found >= -1).float())
-        if not teacher.whitening:  # speech without marks: what the teacher says of the clean sound
+        if teacher.own:  # speech without marks: what the teacher says of the clean sound
             wanted = {k: torch.where(v < 0, torch.sigmoid(seen[k]), v) for k, v in wanted.items()}
     for name, value in wanted.items():
         bce = functional.binary_cross_entropy_with_logits(outputs[name], value.clamp(min=0), reduction="none")
@@ -155,10 +158,9 @@ class Course:
     def enter(self, stage: int) -> None:
         """Start a stage: refresh the teacher from the averaged student."""
         self.stage = stage
-        if stage == 1:
-            self.teacher = Teacher(self.average, self._whitening())
-        elif stage == 2:
-            self.teacher = Teacher(self.average, None)
+        if stage > 0:
+            self.teacher = Teacher(self.average, self._whitening(), own=stage == 2)
+        if stage == 2:
             self.mixer.shares["unlabelled"] = 0.1
 
     @torch.no_grad()
@@ -213,7 +215,7 @@ class Course:
             "stage": self.stage,
             "share": share,
             "teacher": teacher.encoder.state_dict() if teacher else None,
-            "whitening": list(teacher.whitening) if teacher and teacher.whitening else None,
+            "whitening": list(teacher.whitening) if teacher else None,
             "real_shift": self.mixer.real_shift,
             "real_boundaries": self.mixer.real_boundaries,
             "unlabelled": self.mixer.shares["unlabelled"],
@@ -227,8 +229,8 @@ class Course:
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.stage = int(state["step"]), int(state["stage"])
         if state["teacher"] is not None:
-            pair = state["whitening"]
-            self.teacher = Teacher(self.average, (pair[0], pair[1]) if pair else None)
+            mean, matrix = state["whitening"]
+            self.teacher = Teacher(self.average, (mean, matrix), own=self.stage == 2)
             self.teacher.encoder.load_state_dict(state["teacher"])
         self.mixer.real_shift, self.mixer.real_boundaries = state["real_shift"], state["real_boundaries"]
         self.mixer.shares["unlabelled"] = state["unlabelled"]

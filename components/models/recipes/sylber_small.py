@@ -38,8 +38,8 @@ SOURCES = {  # what is read, with its licence; synthetic speech is made on the s
     "speech/fsdd_subset": "CC BY-SA 4.0",
 }
 LIMITS = [
-    "Most of its training speech is synthetic (espeak-ng and flite); with syllable marks it has heard one real "
-    "speaker of English, and without them prompts in Spanish, Italian and Russian and six speakers' digits.",
+    "Most of its training speech is synthetic (espeak-ng and flite); with marks it has heard one real "
+    "speaker of English, without them prompts in Spanish, Italian and Russian and six speakers' digits.",
     "References on real speech come from a forced aligner, not from people; the first start and the last end "
     "were moved past silence, and one shift for all real clips was chosen on dev prompts, as the papers do.",
     "The LJ set is eight clips of one reader: a sanity check, no benchmark, and not the papers' test.",
@@ -161,7 +161,7 @@ def options_of(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="length of a crop")
     parser.add_argument("--crops", type=int, default=8, help="crops a step")
     parser.add_argument(
-        "--again", action="store_true", help="with --resume: keep weights, start the schedule anew"
+        "--again", action="store_true", help="with --resume: a fresh schedule and teacher"
     )
     parser.add_argument("--lr", type=float, default=2e-3)
 
@@ -176,7 +176,9 @@ def main(argv: list[str] | None = None) -> None:
     checkpoint = work / "checkpoint.pt"
     state = _run.load_checkpoint(checkpoint, options.device) if options.resume else None
     before = course.restore(state) if state else 0.0
-    before = 0.0 if options.again else before
+    if options.again:
+        before = 0.0
+        course.enter(course.stage)
     train(course, _run.Budget(options.minutes, options.steps), checkpoint, before)
     finish(course, options, corpus)
 

@@ -173,6 +173,15 @@ def test_the_shipped_weights_find_syllables_of_unseen_voices(store, spoken):
     assert min(norms) > 0.5
 
 
+def test_times_hold_at_the_end_of_a_long_pause(store, spoken):
+    """Ten seconds of silence first: a wrong rate or offset would show as a late first syllable."""
+    clip = np.concatenate([np.zeros(160_000, np.float32), as_wave(spoken[0])])
+    y = encode_speech.frames(store, clip)
+    bounds = segments(y.boundary_probability, y.speech_probability, y.rate, y.offset)
+    assert bounds[0, 0] - 10 == pytest.approx(spoken[0].syllables[0, 0], abs=0.03)
+    assert bounds[-1, 1] - 10 == pytest.approx(spoken[0].syllables[-1, 1], abs=0.06)
+
+
 def test_loudness_does_not_matter(store, spoken):
     wave = as_wave(spoken[0])
     loud, soft = (encode_speech.frames(store, wave * g) for g in (1.0, 0.05))
