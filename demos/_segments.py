@@ -20,7 +20,7 @@ from components.speech._acoustics import frames_of
 from components.speech._audio import read_clip
 from components.speech._examples import example, names
 from components.speech._exports import as_data, as_json, intervals, read_textgrid, table, textgrid
-from demos._controls import numbers
+from demos._controls import number, numbers
 from demos._labs import sound_url
 
 VIEW = 20.0  # seconds seen at once
@@ -28,7 +28,8 @@ MOST_ON_MAP = 3000  # segments
 MOST_FRAMES = 240  # drawn against each other
 TOLERANCE = 0.05  # seconds
 COLUMNS = ("segments", "per s", "mean (ms)", "encode (ms)", "decode (ms)")
-SCORES = ("P (%)", "R (%)", "F1 (%)", "R-val. (%)")  # precision, recall; starts and ends within 50 ms
+SCORES = ("precision", "recall", "F1", "R-value")  # in percent; starts and ends within 50 ms
+SHOWN = ("P / R (%)", "F1 (%)", "R-value (%)")
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,13 +149,18 @@ def window_start(bench: Bench, start: float) -> float:
 
 def numbers_of(bench: Bench) -> str:
     """Return the table of numbers as HTML; a method that failed says why."""
-    columns = (*COLUMNS, *SCORES) if bench.marks else COLUMNS
+    columns = (*COLUMNS, *SHOWN) if bench.marks else COLUMNS
     rows: list[tuple[Any, ...]] = []
     for title, result in zip(bench.titles, bench.results, strict=True):
         if isinstance(result, str):
             rows.append((f"{title}: {result}", *(None,) * len(columns)))
         else:
-            rows.append((title, *measures(result, bench).values()))
+            found = measures(result, bench)
+            cells = [found[name] for name in COLUMNS]
+            if bench.marks:
+                both = f"{number(found['precision'])} / {number(found['recall'])}"
+                cells += [both, found["F1"], found["R-value"]]
+            rows.append((title, *cells))
     return numbers(columns, rows)
 
 
