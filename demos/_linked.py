@@ -14,6 +14,7 @@ import numpy as np
 from components.numerics.projection import MapPoints
 from demos._projections import PROJECTIONS
 
+FIXED = ("group", "height", "empty", "schema", "most")  # what a view is given once
 SCRIPTS = {"page": "tokenscope/page.js", "plotly": "tokenscope/plotly.js"}
 
 
@@ -22,10 +23,11 @@ def _head(plotly: bool) -> str:
     return "".join(f'<script src="{SCRIPTS[name]}"></script>' for name in names)
 
 
-def _on_load(kind: str) -> str:
+def _on_load(kind: str, fixed: dict[str, Any]) -> str:
+    # Gradio's own place for properties is lost by any update of a view that is not on the screen, so they go here;
     # the quoted event names are how Gradio knows which events this component has
     parts = "{element, trigger, props, watch, server}"
-    return f'window.tokenscope.mount("{kind}", {parts}); /* emits "select" and "input" */'
+    return f'window.tokenscope.mount("{kind}", {parts}, {json.dumps(fixed)}); /* emits "select" and "input" */'
 
 
 class _View(gr.HTML):
@@ -35,11 +37,11 @@ class _View(gr.HTML):
     plotly = True
 
     def __init__(self, value: Any = None, *, label: str = "", elem_id: str, **props: Any) -> None:
-        props.setdefault("group", elem_id)
+        fixed = {"group": elem_id, "id": elem_id, **{k: v for k, v in props.items() if k in FIXED}}
         super().__init__(
             value=value, label=label, elem_id=elem_id, html_template='<div class="ts-root"></div>',
-            js_on_load=_on_load(self.kind), head=_head(self.plotly), apply_default_css=False, id=elem_id,
-            elem_classes=[f"ts-{self.kind}"], **props,
+            js_on_load=_on_load(self.kind, fixed), head=_head(self.plotly), apply_default_css=False,
+            elem_classes=[f"ts-{self.kind}"], **{k: v for k, v in props.items() if k not in FIXED},
         )
 
     def preprocess(self, payload: Any) -> Any:

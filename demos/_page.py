@@ -1,5 +1,6 @@
 """The whole page: a heading, four tabs, links that restore a tab's state, and each tab's first view filled."""
 
+import html
 import importlib
 import json
 import math
@@ -65,12 +66,18 @@ def _restore(page: gr.Blocks, strip: gr.Tabs, benches: Mapping[str, Bench]) -> A
     def restore(request: gr.Request) -> list[Any]:
         wanted = dict(request.query_params)
         tab = _addressed(request, list(benches))
-        values = [
-            _value(part, wanted[name]) if key == tab and name in wanted else gr.skip() for key, name, part in fields
-        ]
+        try:
+            values = [
+                _value(part, wanted[name]) if key == tab and name in wanted else gr.skip()
+                for key, name, part in fields
+            ]
+        except InputError as error:
+            # no gr.Error: after one Gradio runs nothing that follows, and the tab would stay empty
+            gr.Warning(html.escape(str(error)), title="The link", duration=12)
+            values = [gr.skip()] * len(fields)
         return [gr.Tabs(selected=tab) if "tab" in wanted else gr.skip(), *values]
 
-    return page.load(shown(restore), None, [strip, *(part for _, _, part in fields)], queue=False,
+    return page.load(restore, None, [strip, *(part for _, _, part in fields)],
                      api_visibility="private", show_progress="hidden")
 
 
@@ -114,19 +121,22 @@ def _number(part: Any, text: str) -> float:
 
 def _open(restored: Any, key: str, item: gr.Tab, bench: Bench, keys: list[str]) -> None:
     """Fill the tab's first view when it is first seen: at load for the tab in the address, else when it is opened."""
-    opened = gr.State(False)
+    # Gradio selects the first tab by itself on load; where the address names another one that counts for nothing
+    opened = gr.State("alone" if key == keys[0] else "closed")
     skipped = [gr.skip()] * (len(bench.outputs) + 1)
 
     def at_load(request: gr.Request, *values: Any) -> Any:
         if _addressed(request, keys) != key:
             return skipped
-        return [True, *_listed(bench.opening(*values))]
+        return ["filled", *_listed(bench.opening(*values))]
 
-    def when_opened(request: gr.Request, seen: bool, *values: Any) -> Any:
+    def when_opened(request: gr.Request, state: str, *values: Any) -> Any:
         # selecting the addressed tab is part of loading, which fills it
-        if seen or _addressed(request, keys) == key:
+        if state == "filled" or _addressed(request, keys) == key:
             return skipped
-        return [True, *_listed(bench.opening(*values))]
+        if state == "alone":
+            return ["closed", *skipped[1:]]
+        return ["filled", *_listed(bench.opening(*values))]
 
     outputs = [opened, *bench.outputs]
     restored.then(shown(at_load), list(bench.inputs), outputs, api_visibility="private", show_progress="minimal")

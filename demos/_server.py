@@ -6,7 +6,7 @@ import importlib.util
 import socket
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.models import ModelStore
 from components.settings import Settings, SettingsError
-from demos._page import build_page
+from demos._page import Build, build_page
 from demos._projections import PROJECTIONS
 from demos._theme import CSS, theme
 
@@ -93,7 +93,7 @@ class SafeHeaders:
         await self.app(scope, receive, safe if scope["type"] == "http" else send)
 
 
-def create(models: ModelStore) -> FastAPI:
+def create(models: ModelStore, tabs: Mapping[str, tuple[str, Build]] | None = None) -> FastAPI:
     """Return the application: the page at /, `/healthz`, `/readyz`, and the scripts under /tokenscope."""
     bound_images()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
@@ -110,7 +110,7 @@ def create(models: ModelStore) -> FastAPI:
         return JSONResponse({"status": models.state}, 200 if models.warm.is_set() else 503)
 
     return gr.mount_gradio_app(
-        app, build_page(models), path="/", theme=theme(), css_paths=[CSS], show_error=False,
+        app, build_page(models, tabs), path="/", theme=theme(), css_paths=[CSS], show_error=False,
         max_file_size=LARGEST_FILE, run_history=False, footer_links=["api"], enable_monitoring=False, pwa=False,
         ssr_mode=False, server_name=models.settings.host, server_port=models.settings.port,
     )

@@ -127,7 +127,9 @@
   };
   const csv = (rows) => rows.map((row) => row.map(cell).join(",")).join("\r\n") + "\r\n";
 
-  function mount(kind, parts) {
+  /* `fixed` are a view's own properties; Gradio's `props` bring its value and label, which change. */
+  function mount(kind, parts, fixed) {
+    parts.props = new Proxy(parts.props, { get: (live, key) => (key in fixed ? fixed[key] : live[key]) });
     if (!parts.element.dataset.mounted) {
       parts.element.dataset.mounted = kind;
       kinds[kind](parts);
