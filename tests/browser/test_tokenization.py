@@ -27,7 +27,7 @@ def opened(visit: Callable[..., Visit], address: str, **options: Any) -> Visit:
 
 
 def shows(one: Visit, text: str) -> None:
-    one.page.wait_for_function(f"t => document.querySelector('{CHIPS}').innerText.includes(t)", arg=text)
+    one.page.wait_for_function(f"t => document.querySelector('{CHIPS}').textContent.includes(t)", arg=text)
 
 
 def write(one: Visit, text: str) -> None:
@@ -45,7 +45,7 @@ def test_the_first_view_is_filled_fits_and_reads(visit, address, options):
 def test_a_chip_lights_up_with_its_point(visit, address):
     one = opened(visit, address)
     write(one, "the cat and the dog and the end")
-    shows(one, "dog")
+    shows(one, "·dog")
     the = one.page.locator(f"{CHIPS} b.s0", has_text="the")
     the.nth(1).click()
     piece = the.nth(1).get_attribute("data-piece")
@@ -58,7 +58,7 @@ def test_a_chip_lights_up_with_its_point(visit, address):
 def test_hostile_text_stays_text(visit, address):
     one = opened(visit, address)
     write(one, "\n".join(HOSTILE))
-    shows(one, "onerror")
+    shows(one, "<")
     assert one.page.evaluate("window.__x") is None
     assert one.page.locator(f"{CHIPS} img, {CHIPS} script, {CHIPS} svg").count() == 0
 
@@ -66,6 +66,6 @@ def test_hostile_text_stays_text(visit, address):
 def test_examples_and_what_chips_show(visit, address):
     one = opened(visit, address)
     one.page.locator("#tokenization-example-numbers").click()
-    shows(one, "3.14")
+    shows(one, "/")
     one.page.locator("#tokenization-view").get_by_label("bytes").check()
-    shows(one, "33 2E 31")
+    shows(one, "2E")
