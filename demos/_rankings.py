@@ -7,25 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gradio as gr
 import numpy as np
 
 from components.errors import InputError
 from components.models import ModelStore
+from components.models.progress import listening
 from components.numerics.projection import MapPoints
 from components.plots.palette import ACCENT, DIMMED, HUES, hue
-from components.retrieval import Corpus, Index, Ranking, Retriever, usable_query
+from components.retrieval import Corpus, Index, Ranking, Retriever, retrievers, usable_query
 from components.retrieval._corpora import TITLES, builtin, from_file, from_text
 from components.retrieval._evaluation import MEASURES, Evaluation, judge, judged_queries, progressively
 from components.retrieval._words import common, stems
 from components.retrieval.exports import as_csv, as_json, rows, trec_run
-from demos._controls import numbers
+from demos._controls import methods, numbers
 
 OWN = "own"
 SOURCES = [*((title, name) for name, title in TITLES.items()), ("Your own text or file", OWN)]
 SHOWN, DEPTH = 10, 100  # hits in a list; hits that are scored
 MOST_ON_MAP = 3000  # documents
 EXAMPLES = 5
-COST = ("query (ms)", "bytes per document", "index (s)")
+COST = ("query (ms)", "bytes/document", "index (s)")
+HERE = ("ndcg", "ap", "recall")  # the measures shown for one query
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +71,16 @@ def corpus_of(source: str, pasted: str, upload: str | None, language: str, model
     return from_text(pasted or "", known)
 
 
+def answer(
+    models: ModelStore, source: str, pasted: str, upload: str | None, language: str, query: str, value: Any
+) -> Bench:
+    """Return the bench of the tab's inputs, `value` being the methods strip's; shows progress on the page."""
+    progress = gr.Progress()
+    with listening(lambda done, total, what: progress((done, total), desc=what.capitalize(), unit="")):
+        corpus = corpus_of(source, pasted, upload, language, models)
+        return search_all(corpus, query, methods(retrievers, value), models)
+
+
 def examples(corpus: Corpus) -> list[str]:
     """Return a few queries of a corpus, spread over all."""
     texts = list(corpus.queries.values())
@@ -99,14 +112,15 @@ def _telling(corpus: Corpus, query: str, models: ModelStore) -> frozenset[str]:
 def numbers_of(bench: Bench) -> str:
     """Return cost, and quality for this query where it is judged, as an HTML table."""
     judged = bench.judged
-    columns = (*COST, *(MEASURES.values() if judged else ()))
+    columns = (*COST, *(MEASURES[m] for m in HERE if judged))
     lines: list[tuple[Any, ...]] = []
     for title, result in zip(bench.titles, bench.results, strict=True):
         if isinstance(result, str):
             lines.append((f"{title}: {result}", *(None,) * len(columns)))
             continue
         index, ranking = result
-        quality = judge(ranking, judged).values()
+        measured = judge(ranking, judged)
+        quality = [measured[m] for m in HERE if judged]
         lines.append(
             (title, ranking.milliseconds, round(ranking.bytes_per_document), index.seconds, *quality)
         )

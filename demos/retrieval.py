@@ -8,7 +8,6 @@ import gradio as gr
 
 from components.errors import InputError
 from components.models import ModelStore
-from components.models.progress import listening
 from components.retrieval import Corpus, labs, retrievers
 from components.retrieval._corpora import builtin
 from demos import _controls, _hits, _labs, _layout, _linked, _rankings
@@ -16,6 +15,7 @@ from demos import _controls, _hits, _labs, _layout, _linked, _rankings
 GROUP, TOKENS = "retrieval", "retrieval-tokens"
 OPENING = ("late_interaction", "dense", "bm25")
 FIRST = "english"
+WAITING = "Evaluate all queries to see this."
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 SLOW: dict[str, Any] = {"concurrency_id": _controls.MODEL_EVENTS, "api_visibility": "private"}
 
@@ -38,7 +38,7 @@ def build(models: ModelStore) -> _layout.Bench:
     outputs = [lists, table, chart, place, slot, document, heat]
 
     def bench(*values: Any) -> _rankings.Bench:
-        return _bench(models, *values)
+        return _rankings.answer(models, *values)
 
     @_controls.shown
     def run(*values: Any) -> tuple[Any, ...]:
@@ -95,15 +95,6 @@ def _evidence() -> tuple[Any, ...]:
     return place, slot, document, heat
 
 
-def _bench(
-    models: ModelStore, source: str, pasted: str, upload: str | None, language: str, query: str, value: Any
-) -> _rankings.Bench:
-    progress = gr.Progress()
-    with listening(lambda done, total, what: progress((done, total), desc=what.capitalize(), unit="")):
-        corpus = _rankings.corpus_of(source, pasted, upload, language, models)
-        return _rankings.search_all(corpus, query, _controls.methods(retrievers, value), models)
-
-
 def _drawn(bench: _rankings.Bench) -> tuple[Any, ...]:
     """Return the value of every output; the first method's best hit is opened."""
     choices = [(title, i) for i, title in enumerate(bench.titles)]
@@ -144,10 +135,10 @@ def _wire_evidence(bench: Any, inputs: list[Any], views: tuple[Any, ...]) -> Non
         return show(int(ids[0][2:]), slot, *values)
 
     def show(place: int | None, slot: int, *values: Any) -> tuple[Any, ...]:
-        found = bench(*values)
+        found = bench(*values[:-1], values[-1][slot : slot + 1])  # only the method whose evidence is wanted
         if place is not None and place >= len(found.corpus.documents):
             raise InputError("The corpus has changed since this list was made; search again.")
-        return place, *_hits.opened(found, place, slot)
+        return place, *_hits.opened(found, place, 0)
 
     shown = [place, document, heat]
     for view in (lists, chart):
@@ -168,8 +159,8 @@ def _evaluation(bench: Any, inputs: list[Any]) -> None:
             stop = gr.Button("Cancel", size="sm", scale=0, elem_id="retrieval-evaluate-cancel")
         state = gr.HTML(elem_id="retrieval-evaluated", apply_default_css=False)
         with gr.Row():
-            bars = _linked.Figure(label="Quality of the methods", elem_id="retrieval-quality")
-            points = _linked.Figure(label="Quality against time", elem_id="retrieval-time")
+            bars = _linked.Figure(label="Quality of the methods", elem_id="retrieval-quality", empty=WAITING)
+            points = _linked.Figure(label="Quality against time", elem_id="retrieval-time", empty=WAITING)
 
     begin = _controls.shown(lambda *values: _rankings.evaluations(bench(*values)))
 
@@ -204,6 +195,6 @@ def _exports(models: ModelStore, bench: Any, inputs: list[Any]) -> None:
     ) -> list[dict[str, Any]]:
         """Rank the documents of a built-in corpus, or of `text` (corpus "own"), by each method."""
         value = methods or [{"method": name} for name in OPENING]
-        return _rankings.records(_bench(models, corpus, text, None, "guess", query, value), k)
+        return _rankings.records(_rankings.answer(models, corpus, text, None, "guess", query, value), k)
 
     gr.api(_controls.shown(retrieve), api_name="retrieve", concurrency_id=_controls.MODEL_EVENTS)

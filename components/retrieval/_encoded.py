@@ -53,6 +53,14 @@ def encoded(corpus: Corpus, models: ModelStore) -> Encoded:
     return models.remember(("minilm", corpus.digest), make)
 
 
+def warm(models: ModelStore) -> None:
+    """Encode the built-in corpora ahead of the first query, in a few seconds a corpus."""
+    from components.retrieval._corpora import TITLES, builtin
+
+    for name in TITLES:
+        encoded(builtin(name), models)
+
+
 class EncodedIndex(Index):
     """What indexes over MiniLM's vectors share: the evidence of tokens and the vectors for a map."""
 

@@ -2,7 +2,7 @@ import pytest
 
 from components.errors import InputError
 from components.models.progress import listening
-from components.retrieval import Ranking
+from components.retrieval import Corpus, Ranking
 from components.retrieval._evaluation import evaluate, judge, judged_queries, progressively
 from components.retrieval.dense import Dense
 
@@ -27,6 +27,12 @@ def test_it_can_stop_half_way(toy, models):
     steps = progressively(Dense()(toy, models), toy)
     assert len(next(steps).queries) == 1
     steps.close()
+
+
+def test_a_query_that_cannot_be_asked_finds_nothing(toy, models):
+    corpus = Corpus("x", toy.documents, {"q": "x" * 2001, "r": "cat"}, {"q": {"cat": 1}, "r": {"cat": 1}})
+    found = evaluate(Dense()(corpus, models), corpus)
+    assert found.queries["q"]["ndcg"] == 0 and found.queries["r"]["ndcg"] > 0
 
 
 def test_a_corpus_without_judgements_is_refused(single):
