@@ -40,22 +40,22 @@ Decode = dict[str, float]
 
 
 def choose(net: nn.Module, corpus: Corpus) -> Decode:
-    """Choose the decoding thresholds on the dev sets: the highest F1, averaged over the sets."""
+    """Choose the decoding thresholds on the dev sets: the highest R-value, averaged over the sets."""
     dev = {name: corpus[name] for name in DEV if corpus.get(name)}
     out = {name: curves(net, us) for name, us in dev.items()}
 
-    def mean_f1(decode: Any) -> float:
-        return float(np.mean([pooled(dev[n], decode(out[n])).f1 for n in dev]))
+    def mean_r_value(decode: Any) -> float:
+        return float(np.mean([pooled(dev[n], decode(out[n])).r_value for n in dev]))
 
     heads = {
-        (t, d, s): mean_f1(lambda c, t=t, d=d, s=s: head_segments(c, t, d, s))
+        (t, d, s): mean_r_value(lambda c, t=t, d=d, s=s: head_segments(c, t, d, s))
         for t in (0.3, 0.35, 0.4, 0.45, 0.5)
         for d in (0.06, 0.08, 0.1)
         for s in (0.4, 0.5, 0.6)
     }
     peak, distance, speech = max(heads, key=lambda k: heads[k])
     greedy = {
-        (n, m): mean_f1(lambda c, n=n, m=m: [greedy_segments(x.features, n, m) for x in c])
+        (n, m): mean_r_value(lambda c, n=n, m=m: [greedy_segments(x.features, n, m) for x in c])
         for n in (0.3, 0.4, 0.5, 0.6)
         for m in (0.6, 0.65, 0.7, 0.75, 0.8, 0.85)
     }
