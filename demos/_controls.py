@@ -42,7 +42,8 @@ class MethodPicker(_View):
         self, family: Family[Any], *, chosen: Sequence[str], most: int = 3, elem_id: str, **props: Any
     ) -> None:
         value = [spec(family[name]) for name in chosen]
-        self.family, self.most = family, most
+        # not `family`: Gradio puts attributes of a parameter's name into the page's configuration
+        self.of, self.most = family, most
         # Gradio builds a component anew for each session that an update reaches, with arguments of its own
         super().__init__(value, label="Methods", elem_id=elem_id, schema=schema(family), most=most, **props)
         self.change: Any = self._settled(self.input)

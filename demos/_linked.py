@@ -70,6 +70,7 @@ class EmbeddingMap(_View):
 
     def __init__(self, value: MapPoints | None = None, *, height: int = 380, **props: Any) -> None:
         props.setdefault("empty", "Run a method to see its pieces here.")
+        self.height = height
         super().__init__(value, height=height, server_functions=[nearest, umap], **props)
 
     def postprocess(self, value: MapPoints | None) -> Any:

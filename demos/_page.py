@@ -103,7 +103,7 @@ def _methods(part: MethodPicker, text: str) -> Any:
         raise InputError("The link's methods are not readable; copy the link again.") from None
     if isinstance(value, list) and len(value) > part.most:
         raise InputError(f"The link carries {len(value)} methods; up to {part.most} fit.")
-    methods(part.family, value)
+    methods(part.of, value)
     return value
 
 
