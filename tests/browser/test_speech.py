@@ -13,7 +13,12 @@ from demos import speech
 from tests.browser.conftest import Visit
 from tests.browser.frame import mounted
 
-pytestmark = pytest.mark.browser
+# The server's own thread leaves its loop and sockets to the garbage collector when it stops
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 PLOT = "#speech-figure .js-plotly-plot"
 
 

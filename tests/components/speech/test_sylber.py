@@ -46,7 +46,7 @@ def test_known_frames_give_the_true_syllables(known, decoder, within):
     found = Sylber(decoder=decoder)(CLIP, CountingStore())
     np.testing.assert_allclose(found.bounds, TRUTH, atol=within)
     np.testing.assert_allclose(found.embeddings, np.eye(4, 8), atol=1e-6)
-    assert [trace.threshold for trace in found.traces] == ([0.5, 0.4] if decoder == HEAD else [0.5, 0.8])
+    assert [trace.threshold for trace in found.traces] == ([0.6, 0.35] if decoder == HEAD else [0.6, 0.85])
 
 
 def test_knobs_reach_their_stage(known):
