@@ -1,7 +1,8 @@
-"""Controls that know no method by name: the methods strip, the numbers table, the cards, and refused input."""
+"""Controls that know no method by name: the methods strip, the numbers, the cards, refused input."""
 
 import functools
 import html
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
@@ -19,7 +20,7 @@ MODEL_EVENTS = "model"  # the one pool of slots in which everything that runs a 
 
 
 def shown(handler: Callable[P, R]) -> Callable[P, R]:
-    """Turn an InputError of a handler into a message on the page; every other error stays a bug and is logged."""
+    """Turn an InputError of a handler into a message on the page; any other stays a bug and is logged."""
 
     @functools.wraps(handler)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -49,7 +50,7 @@ class MethodPicker(_View):
         self.change: Any = self._settled(self.input)
 
     def _settled(self, listener: Any) -> Any:
-        """Return the event of a turn that has come to rest: Gradio's own `change` fires several times a turn."""
+        """Return the event of a turn at rest: Gradio's own `change` fires several times a turn."""
 
         @functools.wraps(listener)
         def change(*args: Any, trigger_mode: str = "always_last", **kwargs: Any) -> Any:
@@ -73,8 +74,17 @@ def schema(family: Family[Any]) -> list[dict[str, Any]]:
     for name in family.names():
         cls = family[name]
         knobs = [
-            {"name": key, "label": k.label, "low": k.low, "high": k.high, "step": k.step,
-             "options": list(k.options), "help": k.help, "live": k.live, "default": cls.default(key)}
+            {
+                "name": key,
+                "label": k.label,
+                "low": k.low,
+                "high": k.high,
+                "step": k.step,
+                "options": list(k.options),
+                "help": k.help,
+                "live": k.live,
+                "default": cls.default(key),
+            }
             for key, k in cls.knobs().items()
         ]
         described.append({"name": name, "title": cls.card.title, "system": cls.card.system, "knobs": knobs})
@@ -94,7 +104,7 @@ def methods(family: Family[M], value: Any) -> list[M]:
 
 
 def numbers(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """Return the numbers table as HTML: one row a method with its hue; numbers have three significant digits."""
+    """Return the numbers table as HTML: a row a method with its hue, three significant digits."""
     head = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in ("method", *columns))
     body = []
     for slot, (title, *cells) in enumerate(rows):
@@ -113,9 +123,9 @@ def number(value: Any) -> str:
     >>> number(0.123456), number(1234567), number(None), number(1234.5)
     ('0.123', '1,234,567', '–', '1,234')
     """
-    if value is None or (isinstance(value, float) and value != value):
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, bool | str):
         return str(value)
     if isinstance(value, int):
         return f"{value:,}"
@@ -125,8 +135,12 @@ def number(value: Any) -> str:
 
 
 def card_html(card: Card, slot: int | None = None, finding: Finding | None = None) -> str:
-    """Return a method's card as HTML: the claim, the paper's figure, what ours does otherwise, and the check."""
-    dot = "" if slot is None else f"<span class='ts-dot' style='background:{hue(slot)}' aria-hidden='true'></span>"
+    """Return a method's card as HTML: claim, the paper's figure, what ours does otherwise, check."""
+    dot = (
+        ""
+        if slot is None
+        else f"<span class='ts-dot' style='background:{hue(slot)}' aria-hidden='true'></span>"
+    )
     facts = [("Claim", card.claim), ("Paper's figure", card.figure), ("Ours", card.differs)]
     if finding:
         mark = "✓ holds" if finding.holds else "✗ does not hold"
@@ -135,8 +149,8 @@ def card_html(card: Card, slot: int | None = None, finding: Finding | None = Non
     rows = "".join(f"<dt>{name}</dt><dd>{html.escape(text)}</dd>" for name, text in facts)
     return (
         f"<article class='ts-card'><h4>{dot}{html.escape(card.title)}</h4><p class='ts-quiet'>"
-        f"{html.escape(card.authors)} {card.year} · <a href='{html.escape(card.url, quote=True)}' target='_blank' "
-        f"rel='noopener noreferrer'>paper</a></p><dl>{rows}</dl></article>"
+        f"{html.escape(card.authors)} {card.year} · <a href='{html.escape(card.url, quote=True)}' "
+        f"target='_blank' rel='noopener noreferrer'>paper</a></p><dl>{rows}</dl></article>"
     )
 
 
@@ -168,7 +182,13 @@ def card_area(family: Family[Any], picker: MethodPicker, models: ModelStore, tab
     def check(method: str) -> dict[str, Any]:
         """Measure a method's claim and return what came out, the paper's figure and whether it holds."""
         found = family[method].check(models)
-        return {"method": method, "measured": found.measured, "paper": found.paper, "holds": found.holds,
-                "on": found.on, "model": found.model}
+        return {
+            "method": method,
+            "measured": found.measured,
+            "paper": found.paper,
+            "holds": found.holds,
+            "on": found.on,
+            "model": found.model,
+        }
 
-    gr.api(shown(check), api_name=f"{tab}_check", concurrency_id=MODEL_EVENTS)
+    gr.events.api(shown(check), api_name=f"{tab}_check", concurrency_id=MODEL_EVENTS)

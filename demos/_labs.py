@@ -1,4 +1,4 @@
-"""The labs of a tab: a grid of cards; opening one shows its three sentences, its knobs and, when run, its panels."""
+"""The labs of a tab: a grid of cards; an open one shows its sentences, knobs and, when run, panels."""
 
 import html
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ from demos._linked import PanelList, plain
 
 
 def panels(shapes: Sequence[Panel]) -> list[dict[str, Any]]:
-    """Return panels as the page draws them: figures as data, tables and strips as escaped HTML, sounds as files."""
+    """Return panels as the page draws them: figures as data, tables and strips as HTML, sounds as files."""
     from components.plots.panels import panel
 
     drawn: list[dict[str, Any]] = []
@@ -34,18 +34,20 @@ def panels(shapes: Sequence[Panel]) -> list[dict[str, Any]]:
 
 
 def sound_url(samples: Any, rate: int) -> str:
-    """Write mono samples (n,) in -1..1 as a WAV into Gradio's cache and return the address the page plays it from."""
+    """Write mono samples (n,) in -1..1 as a WAV into Gradio's cache; return its address."""
     from gradio.processing_utils import save_audio_to_cache
     from gradio.utils import get_upload_folder
 
     whole = np.clip(np.asarray(samples) * 32767, -32768, 32767).astype(np.int16)
-    return "gradio_api/file=" + save_audio_to_cache(whole, rate, "wav", get_upload_folder())
+    path: str = save_audio_to_cache(whole, rate, "wav", get_upload_folder())
+    return "gradio_api/file=" + path
 
 
 def _table(shape: Table) -> str:
     head = "".join(f"<th scope='col'>{html.escape(name)}</th>" for name in shape.columns)
     rows = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(number(cell))}</td>" for cell in row) + "</tr>" for row in shape.rows
+        "<tr>" + "".join(f"<td>{html.escape(number(cell))}</td>" for cell in row) + "</tr>"
+        for row in shape.rows
     )
     return f"<table class='ts-numbers'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
@@ -63,15 +65,18 @@ def _strip(shape: TokenStrip) -> str:
 def labs_area(
     family: Family[Any], make_input: Callable[..., Any], inputs: Sequence[Any], models: ModelStore, tab: str
 ) -> None:
-    """Lay out the labs of `family`; `make_input(*values of inputs)` gives the family's input a lab runs on."""
+    """Lay out the labs of `family`; `make_input(*values of inputs)` gives a lab's input."""
     names = family.names()
     if not names:
         return
     grid = "".join(
         f"<article class='ts-card'><h4>{html.escape(family[name].card.title)}</h4>"
-        f"<p>{html.escape(family[name].opening[0])}</p></article>" for name in names
+        f"<p>{html.escape(family[name].opening[0])}</p></article>"
+        for name in names
     )
-    gr.HTML(f"<h3>Labs</h3><div class='ts-cards'>{grid}</div>", apply_default_css=False, elem_id=f"{tab}-labs")
+    gr.HTML(
+        f"<h3>Labs</h3><div class='ts-cards'>{grid}</div>", apply_default_css=False, elem_id=f"{tab}-labs"
+    )
     with gr.Accordion("Open a lab", open=False):
         picker = MethodPicker(family, chosen=names[:1], most=1, elem_id=f"{tab}-lab")
         about = gr.HTML(_about(family, names[0]), elem_id=f"{tab}-lab-about", apply_default_css=False)
@@ -86,9 +91,17 @@ def labs_area(
         progress(0.1, desc=f"Running {lab.card.title}")
         return panels(lab(make_input(*values), models))  # type: ignore[operator]
 
-    picker.change(lambda value: _about(family, value[0]["method"]), picker, about, queue=False,
-                  show_progress="hidden", api_visibility="private")
-    running = button.click(run, [picker, *inputs], shapes, concurrency_id=MODEL_EVENTS, api_visibility="private")
+    picker.change(
+        lambda value: _about(family, value[0]["method"]),
+        picker,
+        about,
+        queue=False,
+        show_progress="hidden",
+        api_visibility="private",
+    )
+    running = button.click(
+        run, [picker, *inputs], shapes, concurrency_id=MODEL_EVENTS, api_visibility="private"
+    )
     stop.click(None, cancels=[running], api_visibility="private")
 
 

@@ -24,10 +24,12 @@ def _head(plotly: bool) -> str:
 
 
 def _on_load(kind: str, fixed: dict[str, Any]) -> str:
-    # Gradio's own place for properties is lost by any update of a view that is not on the screen, so they go here;
-    # the quoted event names are how Gradio knows which events this component has
+    # Gradio's own place for properties is lost by any update of a view that is not on the screen, so they go
+    # here; the quoted event names are how Gradio knows which events this component has
     parts = "{element, trigger, props, watch, server}"
-    return f'window.tokenscope.mount("{kind}", {parts}, {json.dumps(fixed)}); /* emits "select" and "input" */'
+    return (
+        f'window.tokenscope.mount("{kind}", {parts}, {json.dumps(fixed)}); /* emits "select" and "input" */'
+    )
 
 
 class _View(gr.HTML):
@@ -39,9 +41,15 @@ class _View(gr.HTML):
     def __init__(self, value: Any = None, *, label: str = "", elem_id: str, **props: Any) -> None:
         fixed = {"group": elem_id, "id": elem_id, **{k: v for k, v in props.items() if k in FIXED}}
         super().__init__(
-            value=value, label=label, elem_id=elem_id, html_template='<div class="ts-root"></div>',
-            js_on_load=_on_load(self.kind, fixed), head=_head(self.plotly), apply_default_css=False,
-            elem_classes=[f"ts-{self.kind}"], **{k: v for k, v in props.items() if k not in FIXED},
+            value=value,
+            label=label,
+            elem_id=elem_id,
+            html_template='<div class="ts-root"></div>',
+            js_on_load=_on_load(self.kind, fixed),
+            head=_head(self.plotly),
+            apply_default_css=False,
+            elem_classes=[f"ts-{self.kind}"],
+            **{k: v for k, v in props.items() if k not in FIXED},
         )
 
     def preprocess(self, payload: Any) -> Any:
@@ -73,15 +81,21 @@ class EmbeddingMap(_View):
         self.height = height
         super().__init__(value, height=height, server_functions=[nearest, umap], **props)
 
-    def postprocess(self, value: MapPoints | None) -> Any:
+    def postprocess(self, value: Any) -> Any:
+        """Project `MapPoints` by PCA; nothing stays nothing."""
         if value is None:
             return None
         points = PROJECTIONS.enter(value)
         return {
-            "ids": list(value.ids), "labels": list(value.labels), "hover": list(value.hover or value.labels),
-            "series": list(value.series), "names": list(value.names),
-            "colours": list(value.colours), "pca": np.round(points, 4).tolist(),
-            "key": value.digest, "note": value.note,
+            "ids": list(value.ids),
+            "labels": list(value.labels),
+            "hover": list(value.hover or value.labels),
+            "series": list(value.series),
+            "names": list(value.names),
+            "colours": list(value.colours),
+            "pca": np.round(points, 4).tolist(),
+            "key": value.digest,
+            "note": value.note,
         }
 
 
@@ -93,7 +107,7 @@ class Pieces(_View):
 
 
 class Player(_View):
-    """Plays a sound, or the stretch of a chosen piece: the value is {"url": ..., "spans": {id: [start, end]}}."""
+    """Plays a sound, or a chosen piece of it: the value is {"url": ..., "spans": {id: [start, end]}}."""
 
     kind = "player"
     plotly = False
@@ -113,7 +127,7 @@ class PanelList(_View):
 
 
 def nearest(question: Any) -> list[tuple[int, float]]:
-    """Answer the map's question for the neighbours of one piece: [key, index] (Gradio sends arguments as one list)."""
+    """Answer the map's question [key, index] (one list, as Gradio sends it) for a piece's neighbours."""
     match question:
         case [str(key), int(index)]:
             return PROJECTIONS.nearest(key, index)
@@ -126,7 +140,7 @@ def umap(key: str) -> dict[str, Any]:
 
 
 def plain(figure: Any) -> Any:
-    """Return a plotly figure as plain data; coordinates and ids become lists, because the page looks them up."""
+    """Return a plotly figure as plain data; coordinates and ids, which the page looks up, become lists."""
     if hasattr(figure, "to_plotly_json"):
         figure = {key: value for key, value in figure.to_plotly_json().items() if key in ("data", "layout")}
         figure["layout"].pop("template", None)
@@ -141,13 +155,18 @@ def _unpacked(packed: dict[str, Any]) -> list[Any]:
     """Undo plotly's base64 form of an array."""
     values = np.frombuffer(base64.b64decode(packed["bdata"]), packed["dtype"])
     shape = packed.get("shape")
-    listed: list[Any] = (values.reshape([int(n) for n in str(shape).split(",")]) if shape else values).tolist()
+    listed: list[Any] = (
+        values.reshape([int(n) for n in str(shape).split(",")]) if shape else values
+    ).tolist()
     return listed
 
 
 def _listed(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        return np.where(np.isfinite(value), value, None).tolist() if value.dtype.kind == "f" else value.tolist()
+        listed = value.astype(object)
+        if value.dtype.kind == "f":
+            listed[~np.isfinite(value)] = None  # JSON knows no NaN
+        return listed.tolist()
     if isinstance(value, np.generic):
         return value.item()
     raise TypeError(f"{type(value).__name__} is no plain data")

@@ -1,4 +1,4 @@
-"""The whole page: a heading, four tabs, links that restore a tab's state, and each tab's first view filled."""
+"""The whole page: heading, tabs, links that restore a tab's state, and first views that are filled."""
 
 import html
 import importlib
@@ -22,13 +22,17 @@ Build = Callable[[ModelStore], Bench]
 
 def build_page(models: ModelStore, tabs: Mapping[str, tuple[str, Build]] | None = None) -> gr.Blocks:
     """Lay out all tabs, (title, build) by key; nothing is computed until somebody looks."""
-    tabs = tabs or {key: (title, importlib.import_module(f"demos.{key}").build) for key, title in TABS.items()}
+    tabs = tabs or {
+        key: (title, importlib.import_module(f"demos.{key}").build) for key, title in TABS.items()
+    }
+    page: gr.Blocks
     with gr.Blocks(
         title="Tokenscope", analytics_enabled=False, fill_width=True, delete_cache=(3600, 3600)
     ) as page:
         gr.HTML(
-            "<header class='ts-header'><h1>Tokenscope</h1><p>See how machines cut speech, images and text into "
-            "tokens, and what the vectors of those tokens mean.</p></header>", apply_default_css=False,
+            "<header class='ts-header'><h1>Tokenscope</h1><p>See how machines cut speech, images and text "
+            "into tokens, and what the vectors of those tokens mean.</p></header>",
+            apply_default_css=False,
         )
         WarmUp(elem_id="warm-up")
         with gr.Tabs(elem_id="tabs") as strip:
@@ -40,8 +44,11 @@ def build_page(models: ModelStore, tabs: Mapping[str, tuple[str, Build]] | None 
         restored = _restore(page, strip, benches)
         for key, bench in benches.items():
             _open(restored, key, items[key], bench, list(benches))
-    page.queue(max_size=models.settings.queue_size, default_concurrency_limit=models.settings.model_slots,
-               api_open=False)
+    page.queue(
+        max_size=models.settings.queue_size,
+        default_concurrency_limit=models.settings.model_slots,
+        api_open=False,
+    )
     return page
 
 
@@ -49,7 +56,9 @@ def _copy_link(key: str, bench: Bench) -> None:
     """Add the button that copies a link to this tab as it stands."""
     if bench.link:
         button = gr.Button("Copy a link to this view", elem_id=f"{key}-link", size="sm", scale=0)
-        script = f"(...values) => tokenscope.copyLink({json.dumps(key)}, {json.dumps(list(bench.link))}, values)"
+        script = (
+            f"(...values) => tokenscope.copyLink({json.dumps(key)}, {json.dumps(list(bench.link))}, values)"
+        )
         button.click(None, list(bench.link.values()), None, js=script, api_visibility="private")
 
 
@@ -77,14 +86,21 @@ def _restore(page: gr.Blocks, strip: gr.Tabs, benches: Mapping[str, Bench]) -> A
             values = [gr.skip()] * len(fields)
         return [gr.Tabs(selected=tab) if "tab" in wanted else gr.skip(), *values]
 
-    return page.load(restore, None, [strip, *(part for _, _, part in fields)],
-                     api_visibility="private", show_progress="hidden")
+    return page.load(
+        restore,
+        None,
+        [strip, *(part for _, _, part in fields)],
+        api_visibility="private",
+        show_progress="hidden",
+    )
 
 
 def _value(part: Any, text: str) -> Any:
     """Read one value of a link; what does not fit its component is refused."""
     if len(text) > LONGEST_LINK:
-        raise InputError(f"The link carries {len(text):,} characters in one value; up to {LONGEST_LINK:,} fit.")
+        raise InputError(
+            f"The link carries {len(text):,} characters in one value; up to {LONGEST_LINK:,} fit."
+        )
     if isinstance(part, MethodPicker):
         return _methods(part, text)
     if isinstance(part, gr.Number | gr.Slider):
@@ -92,7 +108,9 @@ def _value(part: Any, text: str) -> Any:
     if isinstance(part, gr.Checkbox):
         return text == "true"
     if isinstance(part, gr.Radio | gr.Dropdown) and text not in [value for _, value in part.choices]:
-        raise InputError(f"The link gives {text[:40]!r} for {part.label}, which is not offered; copy the link again.")
+        raise InputError(
+            f"The link gives {text[:40]!r} for {part.label}, which is not offered; copy the link again."
+        )
     return text
 
 
@@ -114,14 +132,16 @@ def _number(part: Any, text: str) -> float:
         value = math.nan
     low, high = part.minimum, part.maximum
     if not math.isfinite(value) or (low is not None and value < low):
-        raise InputError(f"The link gives {text[:40]!r} for {part.label}, where a number fits; copy the link again.")
-    # the highest value may depend on another input, as with the time in a clip: the tab holds it in range itself
+        raise InputError(
+            f"The link gives {text[:40]!r} for {part.label}, where a number fits; copy the link again."
+        )
+    # a slider's end may depend on another input, as with the time in a clip: its tab holds it in range
     return value if high is None or isinstance(part, gr.Slider) else min(value, high)
 
 
 def _open(restored: Any, key: str, item: gr.Tab, bench: Bench, keys: list[str]) -> None:
-    """Fill the tab's first view when it is first seen: at load for the tab in the address, else when it is opened."""
-    # Gradio selects the first tab by itself on load; where the address names another one that counts for nothing
+    """Fill the tab's first view once: at load for the tab in the address, else when it is opened."""
+    # Gradio selects the first tab by itself on load, which counts for nothing where the address names another
     opened = gr.State("alone" if key == keys[0] else "closed")
     skipped = [gr.skip()] * (len(bench.outputs) + 1)
 
@@ -139,9 +159,16 @@ def _open(restored: Any, key: str, item: gr.Tab, bench: Bench, keys: list[str]) 
         return ["filled", *_listed(bench.opening(*values))]
 
     outputs = [opened, *bench.outputs]
-    restored.then(shown(at_load), list(bench.inputs), outputs, api_visibility="private", show_progress="minimal")
-    item.select(shown(when_opened), [opened, *bench.inputs], outputs, api_visibility="private",
-                show_progress="minimal")
+    restored.then(
+        shown(at_load), list(bench.inputs), outputs, api_visibility="private", show_progress="minimal"
+    )
+    item.select(
+        shown(when_opened),
+        [opened, *bench.inputs],
+        outputs,
+        api_visibility="private",
+        show_progress="minimal",
+    )
 
 
 def _listed(result: Any) -> list[Any]:

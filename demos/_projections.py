@@ -1,4 +1,4 @@
-"""The maps' projections: PCA in the answer, UMAP in a process of its own, both kept by the content of the vectors."""
+"""The maps' projections: PCA in the answer, UMAP in a process of its own, both kept by content."""
 
 import multiprocessing
 import signal
@@ -36,7 +36,7 @@ class Projections:
     """Answers the maps of all tabs; a projection is computed once for the same vectors."""
 
     def __init__(self) -> None:
-        """The process for UMAP starts with the first request, so that a page without one costs nothing."""
+        """Start nothing yet: the process for UMAP comes with the first request for one."""
         self._entries: OrderedDict[str, _Entry] = OrderedDict()
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None

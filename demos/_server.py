@@ -1,4 +1,4 @@
-"""The server around the page: health, our scripts, safe headers, and limits that hold before anything is decoded."""
+"""The server around the page: health, scripts, safe headers, limits that hold before decoding."""
 
 import gzip
 import hashlib
@@ -109,30 +109,45 @@ def create(models: ModelStore, tabs: Mapping[str, tuple[str, Build]] | None = No
     def readyz() -> JSONResponse:
         return JSONResponse({"status": models.state}, 200 if models.warm.is_set() else 503)
 
-    return gr.mount_gradio_app(
-        app, build_page(models, tabs), path="/", theme=theme(), css_paths=[CSS], show_error=False,
-        max_file_size=LARGEST_FILE, run_history=False, footer_links=["api"], enable_monitoring=False, pwa=False,
-        ssr_mode=False, server_name=models.settings.host, server_port=models.settings.port,
+    served: FastAPI = gr.mount_gradio_app(
+        app,
+        build_page(models, tabs),
+        path="/",
+        theme=theme(),
+        css_paths=[CSS],
+        show_error=False,
+        max_file_size=LARGEST_FILE,
+        run_history=False,
+        footer_links=["api"],
+        enable_monitoring=False,
+        pwa=False,
+        ssr_mode=False,
+        server_name=models.settings.host,
+        server_port=models.settings.port,
     )
+    return served
 
 
 def bind(settings: Settings) -> socket.socket:
     """Take the address to listen on; one that cannot be had, or a missing certificate, is a SettingsError."""
     for path in (settings.tls_certificate, settings.tls_key):
         if path and not Path(path).is_file():
-            raise SettingsError(f"There is no file {path}; give the paths of a certificate and its key in PEM format.")
+            raise SettingsError(
+                f"There is no file {path}; give the paths of a certificate and its key in PEM format."
+            )
     try:
         kind = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=kind, backlog=512)
     except OSError as error:
         raise SettingsError(
-            f"Tokenscope cannot listen on {settings.host}, port {settings.port} ({(error.strerror or '?').lower()}); "
+            f"Tokenscope cannot listen on {settings.host}, port {settings.port} "
+            f"({(error.strerror or '?').lower()}); "
             "set TOKENSCOPE_PORT to a free port and TOKENSCOPE_HOST to an address of this machine."
         ) from None
 
 
 def serve(app: FastAPI, listener: socket.socket, settings: Settings, ready: Callable[[], None]) -> None:
-    """Answer on `listener` until interrupted; `ready` is called once, when the first request can be answered."""
+    """Answer on `listener` until interrupted; `ready` is called once, when requests are answered."""
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -140,12 +155,17 @@ def serve(app: FastAPI, listener: socket.socket, settings: Settings, ready: Call
             await super().startup(sockets)
             if self.started:
                 scheme = "https" if settings.tls_certificate else "http"
-                sys.stdout.write(f"Tokenscope is ready: {scheme}://{settings.host}:{listener.getsockname()[1]}\n")
+                sys.stdout.write(
+                    f"Tokenscope is ready: {scheme}://{settings.host}:{listener.getsockname()[1]}\n"
+                )
                 sys.stdout.flush()
                 ready()
 
     config = uvicorn.Config(
-        app, log_level="warning", timeout_graceful_shutdown=3, ssl_certfile=settings.tls_certificate or None,
+        app,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+        ssl_certfile=settings.tls_certificate or None,
         ssl_keyfile=settings.tls_key or None,
     )
     try:

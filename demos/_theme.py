@@ -1,4 +1,4 @@
-"""The page's theme: system fonts, a primary hue that reads on white and on black, our own small style sheet."""
+"""The page's theme: system fonts, a primary hue that reads on white and on black, our style sheet."""
 
 from pathlib import Path
 

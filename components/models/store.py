@@ -131,7 +131,7 @@ class ModelStore:
         return result
 
     def _limit_threads(self) -> None:
-        """Give every call of a network as many threads as the host decided; torch keeps the number for all threads."""
+        """Let networks use as many threads as the host decided; torch keeps the number for all threads."""
         import torch
 
         if torch.get_num_threads() != self.settings.threads:

@@ -11,7 +11,9 @@
         const chosen = ids.has(node.dataset.piece);
         node.classList.toggle("is-chosen", chosen);
         node.classList.toggle("is-dimmed", ids.size > 0 && !chosen);
-        if (node.hasAttribute("aria-pressed")) node.setAttribute("aria-pressed", String(chosen));
+        for (const state of ["aria-pressed", "aria-selected"]) {
+          if (node.hasAttribute(state)) node.setAttribute(state, String(chosen));
+        }
       }
     };
 
@@ -19,8 +21,15 @@
       root.innerHTML = props.value || "";
       const nodes = all();
       nodes.forEach((node, i) => {
-        node.setAttribute("tabindex", i === 0 ? "0" : "-1");
-        if (!node.hasAttribute("role")) {
+        const listed = node.tagName === "LI"; // a list stays one: a box of options, each list reached by itself
+        const first = i === 0 || (listed && nodes[i - 1].parentElement !== node.parentElement);
+        node.setAttribute("tabindex", first ? "0" : "-1");
+        if (listed) {
+          node.parentElement.setAttribute("role", "listbox");
+          if (!node.parentElement.hasAttribute("aria-label")) node.parentElement.setAttribute("aria-label", props.label);
+          node.setAttribute("role", "option");
+          node.setAttribute("aria-selected", "false");
+        } else if (!node.hasAttribute("role")) {
           node.setAttribute("role", "button");
           node.setAttribute("aria-pressed", "false");
         }

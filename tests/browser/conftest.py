@@ -8,8 +8,10 @@ from urllib.parse import urlsplit
 import pytest
 
 HOSTILE = (
-    "<img src=x onerror=window.__x=1>", "</script><script>window.__x=1</script>", "${window.__x=1}", "{{7*7}}", "`${7*7}`",
-    "\u202egnp.exe <b>bold</b>", "javascript:window.__x=1", '"><svg onload=window.__x=1>', "&lt;i&gt; &amp; <br>",
+    "<img src=x onerror=window.__x=1>", "</script><script>window.__x=1</script>",
+    "${window.__x=1}", "{{7*7}}",
+    "`${7*7}`", "\u202egnp.exe <b>bold</b>", "javascript:window.__x=1", '"><svg onload=window.__x=1>',
+    "&lt;i&gt; &amp; <br>",
 )  # fmt: skip
 
 
@@ -31,13 +33,15 @@ class Visit:
         self.page.locator(f"#{plot} .js-plotly-plot").scroll_into_view_if_needed()
         x, y = self.page.evaluate(
             """([plot, id]) => {
-                const gd = document.querySelector(`#${plot} .js-plotly-plot`), box = gd.getBoundingClientRect();
+                const gd = document.querySelector(`#${plot} .js-plotly-plot`);
+                const box = gd.getBoundingClientRect();
                 const {xaxis, yaxis} = gd._fullLayout;
                 for (const trace of gd.data) {
                     const i = Array.from(trace.customdata || []).indexOf(id);
                     if (i < 0) continue;
                     const y = trace.type === "bar" ? trace.y[i] / 2 : trace.y[i];
-                    return [box.left + xaxis._offset + xaxis.l2p(trace.x[i]), box.top + yaxis._offset + yaxis.l2p(y)];
+                    return [box.left + xaxis._offset + xaxis.l2p(trace.x[i]),
+                            box.top + yaxis._offset + yaxis.l2p(y)];
                 }
             }""",
             [plot, identity],
@@ -50,7 +54,9 @@ class Visit:
 
     def overflow(self) -> int:
         """Return by how many pixels the page is wider than the screen."""
-        return self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return self.page.evaluate(
+            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
 
     def grave(self) -> list[str]:
         """Return axe's serious and critical findings, each with its first element."""
@@ -63,11 +69,13 @@ class Visit:
 
 @pytest.fixture
 def visit(chromium: Any) -> Iterator[Callable[..., Visit]]:
-    """Open an address in a fresh context; on leaving, no script error and no foreign host may have been seen."""
+    """Open an address in a fresh context; on leaving, no error and no foreign host may have been seen."""
     visits: list[Visit] = []
 
     def start(address: str, *, width: int = 1280, dark: bool = False, **context: Any) -> Visit:
-        made = chromium.new_context(viewport={"width": width, "height": 900}, accept_downloads=True, **context)
+        made = chromium.new_context(
+            viewport={"width": width, "height": 900}, accept_downloads=True, **context
+        )
         made.set_default_timeout(20_000)
         one = Visit(made.new_page())
         one.listen()

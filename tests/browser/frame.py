@@ -15,7 +15,9 @@ from components.numerics.projection import MapPoints
 from components.plots.palette import ACCENT, base_layout
 from demos import _controls, _layout, _linked, _server
 
-CARD = Card("Made method", "Nobody et al.", 2026, "https://example.org", "It is <b>made</b>.", "1", "all of it")
+CARD = Card(
+    "Made method", "Nobody et al.", 2026, "https://example.org", "It is <b>made</b>.", "1", "all of it"
+)
 family: Family[Any] = Family("tests.browser.none")
 family._complete = True
 
@@ -56,7 +58,8 @@ def mounted(blocks: gr.Blocks) -> FastAPI:
 
 def bars(ids: tuple[str, ...], title: str, names: tuple[str, ...] = ()) -> go.Figure:
     """Return eight bars that can be chosen; `names` replace the bars' numbers."""
-    bar = go.Bar(x=list(names) or list(range(8)), y=[3, 1, 4, 1, 5, 9, 2, 6], customdata=list(ids[:8]), text=list(names),
+    x = list(names) or list(range(8))
+    bar = go.Bar(x=x, y=[3, 1, 4, 1, 5, 9, 2, 6], customdata=list(ids[:8]), text=list(names),
                  selected={"marker": {"color": ACCENT}}, unselected={"marker": {"opacity": 0.3}})  # fmt: skip
     return go.Figure(bar, {**base_layout(title, 260), "xaxis": {"title": {"text": "bar"}}})
 
@@ -65,7 +68,8 @@ def chips(labels: tuple[str, ...], ids: tuple[str, ...]) -> str:
     import html
 
     inner = "".join(
-        f"<span class='ts-chip' data-piece='{i}'>{html.escape(label)}</span>" for i, label in zip(ids, labels, strict=True)
+        f"<span class='ts-chip' data-piece='{i}'>{html.escape(label)}</span>"
+        for i, label in zip(ids, labels, strict=True)
     )  # fmt: skip
     return f"<div class='ts-chips'>{inner}</div>"
 
@@ -79,7 +83,9 @@ def page(pieces: int, labels: tuple[str, ...] = ()) -> FastAPI:
 
     def points(spread: float) -> MapPoints:
         made = labels[:1] or ("made",)
-        return MapPoints(ids, vectors * [spread, *[1] * 15], names, (0,) * pieces, made, "16 numbers a piece.")
+        return MapPoints(
+            ids, vectors * [spread, *[1] * 15], names, (0,) * pieces, made, "16 numbers a piece."
+        )
 
     with gr.Blocks(title="Frame", analytics_enabled=False) as blocks:
         gr.HTML("<h1>Frame</h1>", apply_default_css=False)
@@ -87,10 +93,12 @@ def page(pieces: int, labels: tuple[str, ...] = ()) -> FastAPI:
             picker = _controls.MethodPicker(family, chosen=["made"], elem_id="methods")
         with _layout.workbench():
             with _layout.signal():
-                figure = _linked.Figure(bars(ids, labels[0] if labels else "Eight bars", labels[:8]), label="Bars",
+                drawn = bars(ids, labels[0] if labels else "Eight bars", labels[:8])
+                figure = _linked.Figure(drawn, label="Bars",
                                         elem_id="bars", group="made")  # fmt: skip
                 pieces_view = _linked.Pieces(chips(names[:8], ids[:8]), elem_id="chips", group="made")
-                gr.HTML(_controls.numbers(("pieces",), [(names[0], pieces), (names[1], 2.345)]), elem_id="numbers",
+                table = _controls.numbers(("pieces",), [(names[0], pieces), (names[1], 2.345)])
+                gr.HTML(table, elem_id="numbers",
                         apply_default_css=False)  # fmt: skip
             with _layout.map_region():
                 view = _linked.EmbeddingMap(points(1.0), label="Map", elem_id="map", group="made")
@@ -124,6 +132,8 @@ def page(pieces: int, labels: tuple[str, ...] = ()) -> FastAPI:
         slow.click(work, None, [figure, pieces_view])
         with _layout.more("Empty views"):
             _linked.EmbeddingMap(None, label="Empty map", elem_id="none", group="none")
-            _linked.Figure(None, label="Empty figure", elem_id="no-bars", group="none", empty="Nothing is drawn yet.")
+            _linked.Figure(
+                None, label="Empty figure", elem_id="no-bars", group="none", empty="Nothing is drawn yet."
+            )
         _controls.card_area(family, picker, None, "made")  # type: ignore[arg-type]
     return mounted(blocks)

@@ -57,7 +57,8 @@ def lit(one: Visit, plot: str) -> Any:
 def until(one: Visit, plot: str, ids: list[str]) -> None:
     one.page.wait_for_function(
         """([plot, ids]) => { const gd = document.querySelector(`#${plot} .js-plotly-plot`);
-        const lit = gd.data.filter(t => t.selectedpoints).flatMap(t => t.selectedpoints.map(i => t.customdata[i]));
+        const lit = gd.data.filter(t => t.selectedpoints)
+            .flatMap(t => t.selectedpoints.map(i => t.customdata[i]));
         return JSON.stringify(lit) === JSON.stringify(ids); }""",
         arg=[plot, ids],
     )
@@ -96,7 +97,8 @@ def test_a_lasso_chooses_what_it_encloses(visit: Visits, frame: str) -> None:
     ids = one.page.locator("#heard textarea, #heard input").input_value().split(",")
     assert 1 < len(ids) < 60
     inside = one.page.evaluate(
-        """([x, y]) => { const gd = document.querySelector('#map .js-plotly-plot'), b = gd.getBoundingClientRect();
+        """([x, y]) => { const gd = document.querySelector('#map .js-plotly-plot');
+        const b = gd.getBoundingClientRect();
         const {xaxis, yaxis} = gd._fullLayout, t = gd.data[0];
         return Array.from(t.customdata).filter((_, i) =>
           Math.abs(b.left + xaxis._offset + xaxis.l2p(t.x[i]) - x) < 58
@@ -115,7 +117,9 @@ def test_the_selection_outlives_a_turn_of_a_knob(visit: Visits, frame: str) -> N
     one.page.locator("#methods summary").click()
     one.page.get_by_label("Spread, as a number").fill("3.5")
     one.page.get_by_label("Spread, as a number").press("Enter")
-    one.page.wait_for_function("document.querySelector('#knobs textarea, #knobs input').value.includes('3.5')")
+    one.page.wait_for_function(
+        "document.querySelector('#knobs textarea, #knobs input').value.includes('3.5')"
+    )
     one.page.wait_for_function(
         """y => { const gd = document.querySelector('#map .js-plotly-plot'), x = gd._fullLayout.xaxis;
         return Math.abs(gd.getBoundingClientRect().left + x._offset + x.l2p(gd.data[0].x[3]) - y) > 0.5; }""",
@@ -143,7 +147,8 @@ TIMED = """([x, y]) => new Promise(done => {
       if (!details.querySelector('strong') || details.textContent === old) return;
       seen.disconnect();
       // after the frame that shows it, and before what waits for that frame
-      requestAnimationFrame(() => scheduler.postTask(() => done(performance.now() - start), { priority: 'user-blocking' }));
+      const tell = () => done(performance.now() - start);
+      requestAnimationFrame(() => scheduler.postTask(tell, { priority: 'user-blocking' }));
     });
     seen.observe(details, { childList: true, subtree: true });
   }, { once: true, capture: true });

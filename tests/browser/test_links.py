@@ -1,4 +1,4 @@
-"""Links to a tab's state: what is copied comes back, what does not fit is refused, and a first view is filled once."""
+"""Links to a tab's state: what is copied comes back, what does not fit is refused; one first view."""
 
 import json
 from collections.abc import Callable
@@ -121,7 +121,8 @@ def test_the_tab_of_the_address_opens_first_and_filled_with_its_values(
     [
         {"methods": "[1]"}, {"methods": "[" * 5000}, {"methods": '[{"method": "none"}]'}, {"number": "NaN"},
         {"number": "-4"}, {"kind": "<img src=x onerror=window.__x=1>"}, {"text": "x" * 8001},
-        {"methods": json.dumps([_controls.spec(Made)] * 4)}, {"methods": '[{"method": "made", "knobs": {"spread": 1e999}}]'},
+        {"methods": json.dumps([_controls.spec(Made)] * 4)},
+        {"methods": '[{"method": "made", "knobs": {"spread": 1e999}}]'},
     ],
 )  # fmt: skip
 def test_a_link_that_does_not_fit_is_refused_with_a_sentence(
@@ -153,7 +154,9 @@ PARTS = parts()
     text=st.one_of(st.sampled_from(TEXTS), st.text(max_size=400)), number=st.floats(0, 1e6),
     kind=st.sampled_from(["a", "b"]), spread=st.integers(0, 8), shape=st.sampled_from(["round", "long"]),
 )  # fmt: skip
-def test_what_a_link_carries_is_read_as_it_was(text: str, number: float, kind: str, spread: int, shape: str) -> None:
+def test_what_a_link_carries_is_read_as_it_was(
+    text: str, number: float, kind: str, spread: int, shape: str
+) -> None:
     chosen = [_controls.spec(Made, spread=spread / 2, shape=shape)]
     values = {"text": text, "number": str(number), "kind": kind, "methods": json.dumps(chosen)}
     read = parse_qs(urlencode(values, errors="surrogatepass"), keep_blank_values=True, errors="surrogatepass")
@@ -162,7 +165,9 @@ def test_what_a_link_carries_is_read_as_it_was(text: str, number: float, kind: s
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.sampled_from(["number", "kind", "methods"]), st.one_of(st.text(max_size=60), st.sampled_from(HOSTILE)))
+@given(
+    st.sampled_from(["number", "kind", "methods"]), st.one_of(st.text(max_size=60), st.sampled_from(HOSTILE))
+)
 def test_any_text_in_a_link_is_read_or_refused(name: str, text: str) -> None:
     try:
         value = _page._value(PARTS[name], text)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# runs one call after the modules are loaded, and tells by how many MiB memory rose, how long it took and what came
+# runs one call after the modules are loaded; tells by how many MiB memory rose, how long it took, what came
 MEASURE = """
 import resource, sys, time
 sys.argv.pop(0)

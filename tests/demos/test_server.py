@@ -1,4 +1,4 @@
-"""The server: health, scripts, headers, the start and the end of a process, and no look-up of any other host."""
+"""The server: health, scripts, headers, a process's start and end, and no look-up of another host."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ from demos import _server
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "umap", "sklearn", "numba")
-# imported by the process's interpreter before anything else: notes each host asked for and, at the end, what is loaded
+# imported by the interpreter before anything else: notes the hosts asked for and, when ready, what is loaded
 SPY = """
 import atexit, json, os, socket, sys
 asked = []
@@ -42,7 +42,8 @@ def note(text):
         with open("/proc/self/status") as file:
             rss = next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
         with open(os.environ["SPY_READY"], "w") as file:
-            json.dump({"cpu": times.user + times.system, "rss": rss / 1024, "modules": sorted(sys.modules)}, file)
+            seen = {"cpu": times.user + times.system, "rss": rss / 1024, "modules": sorted(sys.modules)}
+            json.dump(seen, file)
     return write(text)
 sys.stdout.write = note
 atexit.register(lambda: open(os.environ["SPY_HOSTS"], "w").write(json.dumps(asked)))
@@ -60,7 +61,11 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 
 
 def environment(**more: str) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("TOKENSCOPE_", "GRADIO_", "HF_"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("TOKENSCOPE_", "GRADIO_", "HF_"))
+    }
     return {**kept, "PYTHONUNBUFFERED": "1", **more}
 
 
@@ -78,7 +83,8 @@ class Process:
         self.port, self.folder = free_port(), folder
         self.child = subprocess.Popen(
             [sys.executable, "app.py"], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            env=environment(TOKENSCOPE_PORT=str(self.port), PYTHONPATH=str(folder), SPY_HOSTS=str(folder / "hosts"),
+            env=environment(TOKENSCOPE_PORT=str(self.port), PYTHONPATH=str(folder),
+                            SPY_HOSTS=str(folder / "hosts"),
                             SPY_READY=str(folder / "ready"), **settings),
         )  # fmt: skip
         assert self.child.stdout is not None
@@ -91,7 +97,7 @@ class Process:
         return answer.status_code, answer.content
 
     def end(self) -> tuple[int, str, list[str]]:
-        """Interrupt it as Ctrl-C does; return its exit code, what it wrote to stderr, and the hosts it asked for."""
+        """Interrupt it as Ctrl-C does; return its exit code, its stderr, and the hosts it asked for."""
         self.child.send_signal(signal.SIGINT)
         try:
             _, errors = self.child.communicate(timeout=60)
@@ -102,9 +108,13 @@ class Process:
 
 @pytest.fixture(scope="module")
 def lived(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Start the app, wait until its models are loaded, look at the page, interrupt it; return what was seen."""
+    """Start the app, wait for its models, look at the page, interrupt it; return what was seen."""
     process = Process(tmp_path_factory.mktemp("app"))
-    seen: dict[str, Any] = {"line": process.line, "first": process.get("/readyz"), "page": process.get("/")[0]}
+    seen: dict[str, Any] = {
+        "line": process.line,
+        "first": process.get("/readyz"),
+        "page": process.get("/")[0],
+    }
     end = time.monotonic() + 120
     while time.monotonic() < end and b"warming up" in process.get("/healthz")[1]:
         time.sleep(0.5)
