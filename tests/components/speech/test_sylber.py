@@ -46,7 +46,15 @@ def test_known_frames_give_the_true_syllables(known, decoder, within):
     found = Sylber(decoder=decoder)(CLIP, CountingStore())
     np.testing.assert_allclose(found.bounds, TRUTH, atol=within)
     np.testing.assert_allclose(found.embeddings, np.eye(4, 8), atol=1e-6)
-    assert [trace.threshold for trace in found.traces] == ([0.6, 0.35] if decoder == HEAD else [0.6, 0.85])
+    knobs = ("speech", "peak") if decoder == HEAD else ("norm", "merge")
+    drawn = [trace.threshold for trace in found.traces]
+    assert drawn == [Sylber.default(f"{knob}_threshold") for knob in knobs]
+
+
+def test_the_defaults_are_those_chosen_for_the_weights(models):
+    decode = models.card(NAME)["decode"]
+    assert {knob: Sylber.default(knob) for knob in Sylber.knobs() if knob in decode}.items() <= decode.items()
+    assert len(decode.keys() & Sylber.knobs().keys()) == 4
 
 
 def test_knobs_reach_their_stage(known):
