@@ -18,6 +18,7 @@ from components.plots.palette import ACCENT, DIMMED, HUES, hue
 from components.retrieval import Corpus, Index, Ranking, Retriever, retrievers, usable_query
 from components.retrieval._corpora import TITLES, builtin, from_file, from_text
 from components.retrieval._evaluation import MEASURES, Evaluation, judge, judged_queries, progressively
+from components.retrieval._recorded import place, record, recorded
 from components.retrieval._words import common, stems
 from components.retrieval.exports import as_csv, as_json, rows, trec_run
 from demos._controls import methods, numbers
@@ -27,6 +28,7 @@ SOURCES = [*((title, name) for name, title in TITLES.items()), ("Your own text o
 SHOWN, DEPTH = 10, 100  # hits in a list; hits that are scored
 MOST_ON_MAP = 3000  # documents
 EXAMPLES = 5
+RECORDED = "Times of this example were recorded once; ask anything to measure here."
 COST = ("query (ms)", "bytes/document", "index (s)")
 HERE = ("ndcg", "ap", "recall")  # the measures shown for one query
 
@@ -40,6 +42,7 @@ class Bench:
     chosen: tuple[Retriever, ...]
     results: tuple[tuple[Index, Ranking] | str, ...]
     wanted: frozenset[str] = frozenset()  # the query's stems that tell documents apart
+    note: str = ""  # said under the numbers
 
     @property
     def titles(self) -> list[str]:
@@ -79,6 +82,29 @@ def answer(
     with listening(lambda done, total, what: progress((done, total), desc=what.capitalize(), unit="")):
         corpus = corpus_of(source, pasted, upload, language, models)
         return search_all(corpus, query, methods(retrievers, value), models)
+
+
+def example(
+    models: ModelStore, source: str, pasted: str, upload: str | None, language: str, query: str, value: Any
+) -> Bench | None:
+    """Return the bench of the recorded example, which needs no model; nothing for other inputs."""
+    if source not in TITLES:
+        return None
+    corpus, chosen = builtin(source), methods(retrievers, value)
+    found = recorded(corpus, query, chosen, place(source))
+    if found is None:
+        return None
+    answers = tuple((index, index.ranking) for index in found)
+    return Bench(corpus, query, tuple(chosen), answers, _telling(corpus, query, models), RECORDED)
+
+
+def record_example(models: ModelStore, source: str, names: Sequence[str]) -> None:
+    """Answer the first example query of a built-in corpus for real and record it beside the corpus."""
+    corpus = builtin(source)
+    chosen = [retrievers.create(name) for name in names]
+    for _ in range(2):  # the second answer is that of a warm model
+        bench = search_all(corpus, examples(corpus)[0], chosen, models)
+    record(corpus, bench.query, chosen, [(index, ranking) for _, index, ranking in bench.done], place(source))
 
 
 def examples(corpus: Corpus) -> list[str]:
@@ -125,10 +151,8 @@ def numbers_of(bench: Bench) -> str:
             (title, ranking.milliseconds, round(ranking.bytes_per_document), index.seconds, *quality)
         )
     known = "for this query" if judged else "unknown: nobody judged this query"
-    return (
-        numbers(columns, lines)
-        + f"<p class='ts-note'>Quality {known}. Scores: share of the ceiling (raw).</p>"
-    )
+    note = html.escape(f"Quality {known}. Scores: share of the ceiling (raw). {bench.note}")
+    return f"{numbers(columns, lines)}<p class='ts-note'>{note}</p>"
 
 
 def map_of(bench: Bench) -> MapPoints | None:

@@ -44,7 +44,7 @@ def build(models: ModelStore) -> _layout.Bench:
     def run(*values: Any) -> tuple[Any, ...]:
         if not values[4].strip():  # while somebody types
             return "<p class='ts-note'>Type a query.</p>", *(gr.skip(),) * (len(outputs) - 1)
-        return _drawn(bench(*values))
+        return _drawn(_rankings.example(models, *values) or bench(*values))
 
     _wire(run, inputs, outputs, example, own[3])
     _wire_evidence(bench, inputs, (lists, chart, place, slot, document, heat))
