@@ -91,7 +91,7 @@ class Tokenizer(Method):
         """
 
     def reading(self, file: str) -> "Tokenizer":
-        """Return the tokenizer that a file of the user's makes of this one: itself, for all that read none."""
+        """Return the tokenizer that a file of the user's makes of this one: itself where it reads none."""
         return self
 
 
