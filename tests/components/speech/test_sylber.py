@@ -70,9 +70,11 @@ def test_a_knob_does_not_run_the_encoder_again(known):
     started = time.process_time()
     Sylber(decoder=PAPER, merge_threshold=0.6)(CLIP, models)
     assert time.process_time() - started < 0.1
-    assert len(known) == 1
+    first = len(known)
+    Sylber(decoder=PAPER, merge_threshold=0.7)(CLIP, models)
+    assert len(known) == first > 0
     Sylber()(Clip(CLIP.samples[:8000].copy()), models)
-    assert len(known) == 2
+    assert len(known) > first
 
 
 SOUNDS = {
