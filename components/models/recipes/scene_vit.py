@@ -1,6 +1,6 @@
 """Train `scene-vit`, a dense vision transformer, on generated scenes and measure it on others.
 
-    python -m components.models.recipes.scene_vit --minutes 65 --work training/vision
+    python -m components.models.recipes.scene_vit --minutes 20 --work training/vision
 
 The scenes are made on the way, two milliseconds each: nothing is read and no scene comes twice. A run that
 was stopped goes on with --resume; `--minutes` counts the processor time of all its parts, so that `--resume
@@ -240,7 +240,7 @@ def evaluate(model: Any, data: Path | None = None, work: Path | None = None) -> 
 
 def main(argv: list[str] | None = None) -> Path:
     """Train, measure and publish; return the folder of the published model."""
-    options = arguments("Train scene-vit on generated scenes.", 65, argv=argv)
+    options = arguments("Train scene-vit on generated scenes.", 20, argv=argv)
     training = Training(options)
     with fast_attention():
         training.run()
@@ -252,7 +252,7 @@ def main(argv: list[str] | None = None) -> Path:
     publish(folder, "dense_vit", NET, net.state_dict(), {
         "licence": "Apache-2.0",
         "recipe": "components/models/recipes/scene_vit.py",
-        "command": "python -m components.models.recipes.scene_vit --minutes 65",
+        "command": f"python -m components.models.recipes.scene_vit --minutes {options.minutes:g}",
         "seed": options.seed, "steps": training.step, "cpu_seconds": round(training.spent),
         "data": [{"name": f"{training.step * BATCH} generated scenes (components/numerics/scenes.py)",
                   "sha256": "made from seeds", "licence": "Apache-2.0"}],

@@ -14,7 +14,7 @@ from components.models.nets.dense_vit import Block, build
 from components.models.recipes import scene_vit
 from components.numerics.scenes import CLASSES, HELD_OUT_SEEDS, scene
 
-FLOOR = 0.80  # of the mIoU on fresh scenes; the card states .88 or more on 200
+FLOOR = 0.82  # of the mIoU on fresh scenes; the card states .89 on 200
 
 
 @pytest.fixture(scope="module")
