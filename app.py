@@ -3,7 +3,10 @@
 import os
 import sys
 
-WARM = ("minilm", "sylber-small", "scene-vit")
+WARM = (
+    "sylber-small", "scene-vit", "minilm",
+    "text-tokenizers", "bert-wordpiece", "mistral-sentencepiece", "tekken",
+)  # fmt: skip
 
 
 def main() -> None:

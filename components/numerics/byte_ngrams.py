@@ -32,4 +32,5 @@ def ngram_vectors(pieces: Sequence[bytes]) -> NDArray[np.float32]:
         columns, signs = _hashed(piece)
         np.add.at(vectors[row], list(columns), signs)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=vectors, where=norms > 0)
+    unit: NDArray[np.float32] = vectors / np.where(norms > 0, norms, np.float32(1))
+    return unit

@@ -91,7 +91,7 @@ def wide_band(
 
 
 def group_means(values: Power, most: int) -> Power:
-    """Average neighbouring rows of (rows, columns) so that at most `most` remain, in groups as even as can be."""
+    """Average neighbouring rows of (rows, columns) until at most `most` remain, as evenly as can be."""
     if len(values) <= most:
         return values
     edges = np.linspace(0, len(values), most + 1).astype(np.int64)
