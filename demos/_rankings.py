@@ -229,12 +229,12 @@ def quality_of(state: Progress) -> str:
     return f"{numbers(columns, lines)}<p class='ts-note' role='status'>{html.escape(note)}</p>"
 
 
-def quality_figures(state: Progress) -> tuple[Any, Any] | None:
-    """Return the bars of quality and the points of quality against time, once all is measured."""
+def quality_figures(state: Progress) -> tuple[Any, Any]:
+    """Return the bars of quality and the points of quality against time; they stay until all is measured."""
     from components.plots.retrieval import latency_quality, quality_bars
 
     if not state.over:
-        return None
+        return gr.skip(), gr.skip()
     bench, found = state.bench, state.found
     titles = [bench.titles[slot] for slot, _, _ in bench.done]
     measures = {MEASURES[m]: [e.mean(m) for e in found] for m in ("ndcg", "ap", "recall")}

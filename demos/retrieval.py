@@ -15,6 +15,7 @@ from demos import _controls, _hits, _labs, _layout, _linked, _rankings
 GROUP, TOKENS = "retrieval", "retrieval-tokens"
 OPENING = ("late_interaction", "dense", "bm25")
 FIRST = "english"
+NO_VECTORS = "Add a method that has vectors to see the documents."
 WAITING = "Evaluate all queries to see this."
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 SLOW: dict[str, Any] = {"concurrency_id": _controls.MODEL_EVENTS, "api_visibility": "private"}
@@ -32,7 +33,9 @@ def build(models: ModelStore) -> _layout.Bench:
             lists = _linked.Pieces(label="Ranked lists", elem_id="retrieval-lists", group=GROUP)
             table = gr.HTML(elem_id="retrieval-numbers", apply_default_css=False)
         with _layout.map_region():
-            chart = _linked.EmbeddingMap(label="Documents and query", elem_id="retrieval-map", group=GROUP)
+            chart = _linked.EmbeddingMap(
+                label="Documents and query", elem_id="retrieval-map", group=GROUP, empty=NO_VECTORS
+            )
     place, slot, document, heat = _evidence()
     inputs = [source, *own[:3], query, picker]
     outputs = [lists, table, chart, place, slot, document, heat]
@@ -169,10 +172,7 @@ def _evaluation(bench: Any, inputs: list[Any]) -> None:
         for state in begin(*values):
             if state.over or time.monotonic() - told > 0.4:
                 told = time.monotonic()
-                yield (
-                    _rankings.quality_of(state),
-                    *(_rankings.quality_figures(state) or (gr.skip(), gr.skip())),
-                )
+                yield _rankings.quality_of(state), *_rankings.quality_figures(state)
 
     running = button.click(evaluate, inputs, [state, bars, points], show_progress="minimal", **SLOW)
     stop.click(None, cancels=[running], api_visibility="private")
@@ -197,4 +197,4 @@ def _exports(models: ModelStore, bench: Any, inputs: list[Any]) -> None:
         value = methods or [{"method": name} for name in OPENING]
         return _rankings.records(_rankings.answer(models, corpus, text, None, "guess", query, value), k)
 
-    gr.api(_controls.shown(retrieve), api_name="retrieve", concurrency_id=_controls.MODEL_EVENTS)
+    gr.api(_controls.shown(retrieve), api_name="retrieve", concurrency_id=_controls.MODEL_EVENTS)  # type: ignore[attr-defined]

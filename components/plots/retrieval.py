@@ -101,7 +101,7 @@ def latency_quality(
         )
     figure.update_layout(**base_layout("Quality against time a query", 300))
     figure.update_xaxes(type="log", title="median time a query (ms)")
-    figure.update_yaxes(title="nDCG@10")
+    figure.update_yaxes(range=[0, 1.05], title="nDCG@10")
     return figure
 
 

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from components.errors import InputError
 from components.retrieval import Corpus, Index, Match, Ranking, Retriever
 from components.retrieval._corpora import BUNDLED
 
@@ -33,10 +32,8 @@ class RecordedIndex(Index):
         self.means = means
 
     def search(self, query: str, k: int = 10) -> Ranking:
-        """Return the recorded ranking."""
-        if k > len(self.ranking.ids):
-            raise InputError(f"The example is recorded to rank {len(self.ranking.ids)}; ask for fewer hits.")
-        return self.ranking
+        """Return the first `k` of the recorded ranking, whatever is asked."""
+        return replace(self.ranking, ids=self.ranking.ids[:k], scores=self.ranking.scores[:k])
 
     def match(self, query: str, document: str) -> Match | None:
         """Return the recorded evidence, that of the best hit."""
@@ -75,7 +72,10 @@ def record(
         "methods": [{"ranking": asdict(r), "seconds": i.seconds} for i, r in answers],
         "match": [match.query_tokens, match.document_tokens, match.quantity],
     }
-    tensors = {"means": np.vstack([means, asked[None]]).astype(np.float16), "similarity": match.similarity}
+    tensors: dict[str, NDArray[Any]] = {
+        "means": np.vstack([means, asked[None]]).astype(np.float16),
+        "similarity": match.similarity,
+    }
     save_file(tensors, path, metadata={"facts": json.dumps(facts, ensure_ascii=False)})
 
 
