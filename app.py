@@ -24,6 +24,7 @@ def main() -> None:
         os.environ["HF_HUB_OFFLINE"] = os.environ["TRANSFORMERS_OFFLINE"] = "1"
 
     from components.models import ModelStore
+    from components.retrieval._encoded import warm
     from demos._server import bind, create, serve
 
     try:
@@ -31,7 +32,7 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(str(error))
     models = ModelStore(settings)
-    serve(create(models), listener, settings, ready=lambda: models.warm_up(WARM))
+    serve(create(models), listener, settings, ready=lambda: models.warm_up(WARM, then=warm))
 
 
 if __name__ == "__main__":

@@ -197,4 +197,4 @@ def _exports(models: ModelStore, bench: Any, inputs: list[Any]) -> None:
         value = methods or [{"method": name} for name in OPENING]
         return _rankings.records(_rankings.answer(models, corpus, text, None, "guess", query, value), k)
 
-    gr.api(_controls.shown(retrieve), api_name="retrieve", concurrency_id=_controls.MODEL_EVENTS)  # type: ignore[attr-defined]
+    gr.events.api(_controls.shown(retrieve), api_name="retrieve", concurrency_id=_controls.MODEL_EVENTS)

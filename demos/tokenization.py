@@ -141,4 +141,4 @@ def _exports(models: ModelStore, inputs: list[Any]) -> None:
         button = gr.Button("Make the files", size="sm", scale=0, elem_id="tokenization-export")
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="tokenization-files")
     button.click(export, inputs, files, api_visibility="private")
-    gr.api(tokenize, api_name="tokenize")  # type: ignore[attr-defined]
+    gr.events.api(tokenize, api_name="tokenize")

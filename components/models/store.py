@@ -152,21 +152,25 @@ class ModelStore:
             return vocabularies.LOADERS[name](self.folder)
         return load_bundled(self.folder / name, self.card(name), self.settings.device)
 
-    def warm_up(self, names: tuple[str, ...]) -> None:
-        """Load models in the background; `warm` is set when all are there, and a failure is logged."""
+    def warm_up(self, names: tuple[str, ...], then: Callable[["ModelStore"], None] | None = None) -> None:
+        """Load models in the background; `warm` is set when all are there, and a failure is logged.
+
+        `then` is what may be computed ahead once that is done.
+        """
 
         def run() -> None:
             for name in names:
                 self.get(name)
             self.warm.set()
+            self.state = "ready"
+            if then is not None:
+                then(self)
 
         def tell(work: Future[None]) -> None:
             error = None if work.cancelled() else work.exception()
             if error is not None:
-                self.state = "failed"
-                logging.getLogger(__name__).error("A model could not be loaded while warming up: %s", error)
-            elif self.warm.is_set():
-                self.state = "ready"
+                self.state = "ready" if self.warm.is_set() else "failed"
+                logging.getLogger(__name__).error("Warming up failed: %s", error)
 
         self._warmer.submit(run).add_done_callback(tell)
 
