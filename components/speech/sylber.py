@@ -111,7 +111,7 @@ class Sylber(Segmenter):
             seconds += known.clip.seconds
         return Finding(
             measured=f"head {described(ours)}; norm and cosine {described(paper)}; energy valleys "
-            f"{described(theirs)}; {tokens / seconds:.2f} tokens and {syllables / seconds:.2f} syllables a second",
+            f"{described(theirs)}; {tokens / seconds:.2f} tokens a second, {syllables / seconds:.2f} marked",
             paper=cls.card.figure,
             holds=ours.f1 > theirs.f1 and abs(tokens / syllables - 1) <= 0.1,
             on=clips_described(),
