@@ -41,7 +41,7 @@ def test_the_first_view_is_filled(visit: Visits, address: str, tab: str) -> None
     )
     assert points >= 2
     rows = one.page.locator(f"#{tab}-numbers tbody tr").count()
-    assert rows == one.page.locator(f"#{tab}-methods .ts-slot").count()
+    assert rows >= one.page.locator(f"#{tab}-methods .ts-slot").count()
 
 
 @pytest.mark.parametrize("tab", TABS)
