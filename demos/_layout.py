@@ -37,8 +37,8 @@ def more(title: str, *, opened: bool = False) -> AbstractContextManager[Any]:
 class Bench:
     """What a tab hands to the page: how it opens filled, and what a link to its state carries.
 
-    `opening` runs on `inputs` into `outputs` when the tab is first seen; `link` names the components whose values
-    make up a shareable state (texts, numbers, the methods strip).
+    `opening` runs on `inputs` into `outputs` when the tab is first seen; `link` names the components whose
+    values make up a shareable state (texts, numbers, the methods strip).
     """
 
     opening: Callable[..., Any]
