@@ -1,9 +1,7 @@
 import json
 from pathlib import Path
 
-import gradio as gr
 import pytest
-from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from components.errors import InputError
@@ -12,7 +10,7 @@ from components.retrieval import Corpus, Document
 from components.retrieval._corpora import builtin
 from components.retrieval.bm25 import BM25
 from components.retrieval.dense import Dense
-from demos import _hits, _rankings, retrieval
+from demos import _hits, _rankings
 
 TEXT = (
     "The cat sleeps on the sofa.\nA ship crossed the ocean.\nBread is baked from flour.\n"
@@ -97,18 +95,6 @@ def test_evaluation_ends_with_figures(models):
 def test_files_are_written(bench):
     names = sorted(Path(p).name for p in _rankings.files_of(bench))
     assert names == ["1-bm25.trec", "2-dense.trec", "hits.csv", "hits.json"]
-
-
-@pytest.fixture(scope="module")
-def client(models):
-    with gr.Blocks(analytics_enabled=False) as page:
-        retrieval.build(models)
-    page.queue()
-    page.launch(prevent_thread_lock=True, quiet=True, show_error=True)
-    made = Client(page.local_url, verbose=False)
-    yield made
-    made.close()
-    page.close()
 
 
 def test_the_endpoint_ranks_own_text(client):

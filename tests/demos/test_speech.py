@@ -1,6 +1,5 @@
 """The tab without a browser: figures, files, and its handlers through the endpoint that a program uses."""
 
-import importlib
 import json
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import pytest
 import soundfile
 
 from components.errors import InputError
-from components.models import ModelStore
 from components.speech import RATE, segmenters
 from components.speech._examples import example, names
 from components.speech._exports import intervals, read_textgrid, textgrid
@@ -25,11 +23,6 @@ CHOSEN = [{"method": "energy_valleys", "knobs": {"dip": 3.0}}, {"method": "fixed
 
 
 @pytest.fixture(scope="module")
-def models():
-    return ModelStore()
-
-
-@pytest.fixture(scope="module")
 def bench(models):
     chosen = [segmenters.create("energy_valleys"), segmenters.create("fixed_rate")]
     return _segments.segment_all("turkish", None, None, chosen, models)
@@ -39,21 +32,6 @@ def bench_of(models, **given):
     chosen = [segmenters.create("energy_valleys")]
     values = {"name": None, "path": None, "textgrid_file": None, "chosen": chosen}
     return _segments.segment_all(**(values | given), models=models)
-
-
-@pytest.fixture(scope="module")
-def client(models):
-    import gradio as gr
-    from gradio_client import Client
-
-    with gr.Blocks(analytics_enabled=False) as page:
-        importlib.import_module("demos.speech").build(models)
-    page.queue()
-    page.launch(prevent_thread_lock=True, quiet=True, show_error=True)
-    made = Client(page.local_url, verbose=False)
-    yield made
-    made.close()
-    page.close()
 
 
 def ask(client, clip="turkish", audio=None, methods=CHOSEN):

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from components.errors import InputError
-from components.models import ModelStore
 from components.numerics.token_alignment import legible
 from components.tokenization import LONGEST, Text, tokenizers
 from components.tokenization._samples import sample, samples
@@ -25,26 +24,6 @@ pytestmark = [
 ]
 SIX = ("byte_values", "bpe", "unigram", "bert", "sentencepiece_mistral", "tekken")
 HARD = "<img src=x onerror=alert(1)> & \"quotes\" 'x'\n👨‍👩‍👧 naïve\t日本"
-
-
-@pytest.fixture(scope="module")
-def models():
-    return ModelStore()
-
-
-@pytest.fixture(scope="module")
-def client(models):
-    import gradio as gr
-    from gradio_client import Client
-
-    with gr.Blocks(analytics_enabled=False) as page:
-        importlib.import_module("demos.tokenization").build(models)
-    page.queue()
-    page.launch(prevent_thread_lock=True, quiet=True, show_error=True)
-    made = Client(page.local_url, verbose=False)
-    yield made
-    made.close()
-    page.close()
 
 
 def bench_of(models, content, names=SIX, file=""):

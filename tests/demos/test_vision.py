@@ -1,13 +1,11 @@
 """The tab without a browser: its handlers through the endpoint that a program uses."""
 
-import importlib
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from components.errors import InputError
-from components.models import ModelStore
 from components.vision import Picture, reducers
 from components.vision._measures import COLUMNS
 from demos import _reductions
@@ -21,30 +19,10 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def models():
-    return ModelStore()
-
-
-@pytest.fixture(scope="module")
 def bench(models):
     return _reductions.reduce_all(
         Picture.of_scene(5), [reducers.create("todre"), reducers.create("tome")], models
     )
-
-
-@pytest.fixture(scope="module")
-def client(models):
-    import gradio as gr
-    from gradio_client import Client
-
-    with gr.Blocks(analytics_enabled=False) as page:
-        importlib.import_module("demos.vision").build(models)
-    page.queue()
-    page.launch(prevent_thread_lock=True, quiet=True, show_error=True)
-    made = Client(page.local_url, verbose=False)
-    yield made
-    made.close()
-    page.close()
 
 
 def ask(client, **given):
