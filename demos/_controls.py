@@ -40,9 +40,17 @@ class MethodPicker(_View):
     plotly = False
 
     def __init__(
-        self, family: Family[Any], *, chosen: Sequence[str], most: int = 3, elem_id: str, **props: Any
+        self,
+        family: Family[Any],
+        *,
+        chosen: Sequence[str | tuple[str, dict[str, Any]]],
+        most: int = 3,
+        elem_id: str,
+        **props: Any,
     ) -> None:
-        value = [spec(family[name]) for name in chosen]
+        """`chosen` opens with methods by name, or by name and the knobs that differ from their defaults."""
+        pairs = [(one, {}) if isinstance(one, str) else one for one in chosen]
+        value = [spec(family[name], **knobs) for name, knobs in pairs]
         # not `family`: Gradio puts attributes of a parameter's name into the page's configuration
         self.of, self.most = family, most
         # Gradio builds a component anew for each session that an update reaches, with arguments of its own
@@ -89,6 +97,27 @@ def schema(family: Family[Any]) -> list[dict[str, Any]]:
         ]
         described.append({"name": name, "title": cls.card.title, "system": cls.card.system, "knobs": knobs})
     return described
+
+
+def titles(chosen: Sequence[Method]) -> list[str]:
+    """Return a title a method; one chosen twice is told apart by the knobs that differ, or by a number."""
+    plain = [method.card.title for method in chosen]
+    told = [
+        f"{title}: {_apart(method, chosen)}" if plain.count(title) > 1 else title
+        for title, method in zip(plain, chosen, strict=True)
+    ]
+    return [f"{t} ({told[: i + 1].count(t)})" if told.count(t) > 1 else t for i, t in enumerate(told)]
+
+
+def _apart(method: Method, chosen: Sequence[Method]) -> str:
+    """Name the knobs in which `method` differs from the others of its kind."""
+    others = [one for one in chosen if type(one) is type(method)]
+    parts = []
+    for name, knob in method.knobs().items():
+        value = getattr(method, name)
+        if any(getattr(one, name) != value for one in others):
+            parts.append(str(value) if knob.options else f"{knob.label} {number(value)}")
+    return ", ".join(parts) or "same knobs"
 
 
 def methods(family: Family[M], value: Any) -> list[M]:

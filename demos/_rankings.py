@@ -21,7 +21,7 @@ from components.retrieval._evaluation import MEASURES, Evaluation, judge, judged
 from components.retrieval._recorded import place, record, recorded
 from components.retrieval._words import common, stems
 from components.retrieval.exports import as_csv, as_json, rows, trec_run
-from demos._controls import methods, numbers
+from demos._controls import methods, numbers, titles
 
 OWN = "own"
 SOURCES = [*((title, name) for name, title in TITLES.items()), ("Your own text or file", OWN)]
@@ -46,9 +46,8 @@ class Bench:
 
     @property
     def titles(self) -> list[str]:
-        """Return a title a method; a method chosen twice is numbered."""
-        plain = [method.card.title for method in self.chosen]
-        return [f"{t} ({plain[: i + 1].count(t)})" if plain.count(t) > 1 else t for i, t in enumerate(plain)]
+        """Return a title a method that tells it from the others."""
+        return titles(self.chosen)
 
     @property
     def judged(self) -> dict[str, int] | None:

@@ -16,7 +16,7 @@ from components.numerics.scenes import CLASSES
 from components.vision import Picture, Reducer, Reduction, reducers
 from components.vision._measures import COLUMNS, matrices_file, measures
 from components.vision._pictures import read_picture
-from demos._controls import numbers
+from demos._controls import numbers, titles
 
 PHOTO = (
     "The network was trained on generated scenes: what it says about a photo means nothing by itself. What"
@@ -35,9 +35,8 @@ class Bench:
 
     @property
     def titles(self) -> list[str]:
-        """Return a title a method, numbered where one is chosen twice."""
-        names = [method.card.title for method in self.chosen]
-        return [f"{name} ({i + 1})" if names.count(name) > 1 else name for i, name in enumerate(names)]
+        """Return a title a method that tells it from the others."""
+        return titles(self.chosen)
 
     @property
     def done(self) -> list[tuple[int, Reducer, Reduction]]:

@@ -20,7 +20,7 @@ from components.speech._acoustics import frames_of
 from components.speech._audio import read_clip
 from components.speech._examples import example, names
 from components.speech._exports import as_data, as_json, intervals, read_textgrid, table, textgrid
-from demos._controls import number, numbers
+from demos._controls import number, numbers, titles
 from demos._labs import sound_url
 
 VIEW = 20.0  # seconds seen at once
@@ -53,9 +53,8 @@ class Bench:
 
     @property
     def titles(self) -> list[str]:
-        """Return a title a method; a method chosen twice is numbered."""
-        plain = [method.card.title for method in self.chosen]
-        return [f"{t} ({plain[: i + 1].count(t)})" if plain.count(t) > 1 else t for i, t in enumerate(plain)]
+        """Return a title a method that tells it from the others."""
+        return titles(self.chosen)
 
     @property
     def done(self) -> list[tuple[int, str, Segmentation]]:

@@ -20,7 +20,7 @@ from components.numerics.projection import MapPoints
 from components.numerics.token_alignment import character_spans, legible
 from components.numerics.token_measures import Measures, agreement, lengths, measure
 from components.tokenization import LONGEST, Text, Tokenizer, Tokens, tokenizers
-from demos._controls import numbers, spec
+from demos._controls import numbers, spec, titles
 
 MOST = 6  # tokenizers side by side
 ON_MAP = 250  # distinct tokens of a method that the map shows
@@ -73,17 +73,6 @@ def tokenize_all(content: str, chosen: Sequence[Tokenizer], file: str, models: M
     return Bench(text, methods, tuple(results), tuple(seconds))
 
 
-def titles(bench: Bench) -> list[str]:
-    """Return the tokenizers' titles by slot, numbered where one is chosen more than once."""
-    seen: Counter[str] = Counter()
-    found = []
-    for method in bench.chosen:
-        title = method.card.title
-        seen[title] += 1
-        found.append(title if seen[title] == 1 else f"{title} ({seen[title]})")
-    return found
-
-
 def numbers_of(bench: Bench) -> str:
     """Return the table of numbers as HTML."""
     return numbers(COLUMNS, rows(bench))
@@ -92,7 +81,7 @@ def numbers_of(bench: Bench) -> str:
 def rows(bench: Bench) -> list[tuple[Any, ...]]:
     """Return title and numbers of every tokenizer; a refusal its reason."""
     found: list[tuple[Any, ...]] = []
-    for slot, title in enumerate(titles(bench)):
+    for slot, title in enumerate(titles(bench.chosen)):
         result = bench.results[slot]
         if isinstance(result, str):
             found.append((f"{title}: {result}", *[None] * len(COLUMNS)))
@@ -126,7 +115,7 @@ def map_of(bench: Bench) -> MapPoints | None:
     if not ids:
         return None
     note = f"First {ON_MAP} distinct tokens of each; vectors: hashed byte n-grams of the piece, not a model."
-    names = tuple(titles(bench))
+    names = tuple(titles(bench.chosen))
     return MapPoints(
         tuple(ids), ngram_vectors(pieces), tuple(labels), tuple(series), names, note, tuple(hover)
     )
@@ -136,7 +125,7 @@ def figures_of(bench: Bench) -> list[Any]:
     """Return the bars of lengths, the tokens' sizes, and the matrix of shared boundaries."""
     from components.plots import tokenization as plots
 
-    names = titles(bench)
+    names = titles(bench.chosen)
     counts = {names[slot]: len(r.pieces) for slot, _, r in bench.done}
     sizes = {names[slot]: lengths(r.pieces) for slot, _, r in bench.done}
     matrix = agreement([r.pieces for _, _, r in bench.done])
@@ -211,7 +200,7 @@ def files_of(bench: Bench) -> list[str]:
     with (folder / "tokens.csv").open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
         writer.writerow(("method", "index", "id", "piece", "bytes", "start", "end", "cuts a character"))
-        for title, entry in zip(titles(bench), run, strict=True):
+        for title, entry in zip(titles(bench.chosen), run, strict=True):
             for i, t in enumerate(entry.get("tokens", ())):
                 # behind the quote a spreadsheet keeps a piece like =1 as text
                 piece = "'" + legible(bytes.fromhex(t["bytes"]))

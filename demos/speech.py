@@ -10,7 +10,7 @@ from components.speech._examples import names, titles
 from demos import _controls, _labs, _layout, _linked, _segments
 
 GROUP = "speech"
-OPENING = ("sylber", "energy_valleys")
+OPENING = ("sylber", ("sylber", {"decoder": "norm and cosine (paper)"}), "energy_valleys")
 FORMATS = "WAV, FLAC, OGG, MP3 or AIFF; 0.1 s to 1 h; nothing leaves this server."
 
 

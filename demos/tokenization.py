@@ -86,7 +86,7 @@ def _bench(models: ModelStore, text: str, value: Any, file: str | None) -> _toke
 
 def _typed(bench: _tokens.Bench, view: str) -> list[Any]:
     """Return what follows every key: the chips and the numbers."""
-    names = _tokens.titles(bench)
+    names = _controls.titles(bench.chosen)
     rows = [(slot, names[slot], tokens) for slot, _, tokens in bench.done]
     refused = [(i, f"{names[i]}: {r}") for i, r in enumerate(bench.results) if isinstance(r, str)]
     return [_chips.chips(rows, refused, view), _tokens.numbers_of(bench)]

@@ -67,7 +67,7 @@ def chosen_on_map(one: Visit, piece: str) -> None:
 @pytest.mark.parametrize("options", [{}, {"dark": True}, {"width": 390}])
 def test_the_first_view_is_filled_and_fits(visit, tab, options):
     one = opened(visit, tab, **options)
-    assert one.page.locator("#speech-numbers tbody tr").count() == 2
+    assert one.page.locator("#speech-numbers tbody tr").count() == 3
     assert one.page.locator("#speech-similarity .js-plotly-plot").count() == 1
     assert one.overflow() <= 0
     assert one.grave() == []
@@ -107,12 +107,11 @@ def test_another_example_draws_anew_and_forgets_the_selection(visit, tab):
 
 def test_a_knob_redraws(visit, tab):
     one = opened(visit, tab)
-    one.page.locator("#speech-methods summary").first.click()
-    one.page.get_by_label("Decoder").select_option("norm and cosine (paper)")
-    one.page.wait_for_function(
-        "plot => document.querySelector(plot).data.some(t => t.name === 'Cosine to the running mean')",
-        arg=PLOT,
-    )
+    cosines = "document.querySelector(plot).data.some(t => t.name === 'Cosine to the running mean')"
+    assert one.page.evaluate(f"plot => {cosines}", PLOT)
+    one.page.locator("#speech-methods summary").nth(1).click()
+    one.page.locator("#speech-methods-1-decoder").select_option("boundary head")
+    one.page.wait_for_function(f"plot => !{cosines}", arg=PLOT)
 
 
 def test_an_own_clip_takes_the_place_of_the_example(visit, tab, tmp_path):

@@ -171,7 +171,9 @@ def test_silence_has_no_map_and_still_a_figure(models, tmp_path):
 def test_a_method_chosen_twice_is_told_apart(models):
     twice = [segmenters.create("fixed_rate"), segmenters.create("fixed_rate", per_second=8)]
     bench = bench_of(models, chosen=twice)
-    assert bench.titles == ["Fixed rate (1)", "Fixed rate (2)"]
+    assert bench.titles[0] != bench.titles[1] and bench.titles[1].endswith(" 8")
+    same = bench_of(models, chosen=twice[:1] * 2)
+    assert same.titles == ["Fixed rate: same knobs (1)", "Fixed rate: same knobs (2)"]
 
 
 @pytest.mark.parametrize("name", names())

@@ -15,6 +15,7 @@ from components.numerics.token_alignment import legible
 from components.tokenization import LONGEST, Text, tokenizers
 from components.tokenization._samples import sample, samples
 from demos import _chips, _controls, _tokens
+from demos._controls import titles
 
 # The server's own thread leaves its loop and sockets to the garbage collector when it stops
 pytestmark = [
@@ -64,7 +65,7 @@ def read(markup):
 
 
 def drawn(bench, view="text"):
-    names = _tokens.titles(bench)
+    names = titles(bench.chosen)
     return _chips.chips([(slot, names[slot], tokens) for slot, _, tokens in bench.done], [], view)
 
 
