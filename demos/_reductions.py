@@ -13,6 +13,7 @@ from components.errors import InputError
 from components.models import ModelStore
 from components.numerics.projection import MapPoints
 from components.numerics.scenes import CLASSES
+from components.plots.palette import DIMMED, HUES, hue
 from components.vision import Picture, Reducer, Reduction, reducers
 from components.vision._measures import COLUMNS, matrices_file, measures
 from components.vision._pictures import read_picture
@@ -87,9 +88,8 @@ def numbers_of(bench: Bench) -> str:
 def map_of(bench: Bench) -> MapPoints:
     """Return the picture's patch vectors, grouped by which of the dropping methods kept them."""
     side = bench.before.side
-    dropping = [
-        (bench.titles[slot], set(r.kept.tolist())) for slot, _, r in bench.done if len(r.kept) < side * side
-    ]
+    slots = [slot for slot, _, r in bench.done if len(r.kept) < side * side]
+    dropping = [(bench.titles[slot], set(r.kept.tolist())) for slot, _, r in bench.done if slot in slots]
     groups = [tuple(i in kept for _, kept in dropping) for i in range(side * side)]
     order = sorted(set(groups), key=lambda g: (-sum(g), tuple(not b for b in g)))
     labels = bench.before.prediction.segmentation
@@ -101,7 +101,16 @@ def map_of(bench: Bench) -> MapPoints:
         labels=tuple(f"row {i // side}, column {i % side}: {CLASSES[c]}" for i, c in enumerate(middles)),
         series=tuple(order.index(g) for g in groups), names=tuple(_named(g, dropping) for g in order),
         note="Patch vectors after the last layer, all tokens kept.",
+        colours=tuple(_colour(g, slots) for g in order),
     )  # fmt: skip
+
+
+def _colour(group: tuple[bool, ...], slots: list[int]) -> str:
+    """Return the hue of the one method that keeps a group, grey where all drop it, one more for several."""
+    keepers = [slot for slot, kept in zip(slots, group, strict=True) if kept]
+    if not group or len(keepers) == 1:
+        return hue(keepers[0] if keepers else 0)
+    return HUES[4] if keepers else DIMMED
 
 
 def _named(group: tuple[bool, ...], dropping: list[tuple[str, set[int]]]) -> str:

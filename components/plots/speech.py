@@ -230,7 +230,7 @@ def similarity(
         x=[v for square in corners for v in square], y=[v for square in other for v in square], mode="lines",
         line={"color": "#ffffff", "width": 1.5}, hoverinfo="skip", showlegend=False,
     )  # fmt: skip
-    layout = base_layout(f"Every frame against every other: {title}", 360)
+    layout = base_layout(f"Frame similarity: {title}", 360)
     figure.update_layout(**layout | {"margin": {"l": 34, "r": 8, "t": 36, "b": 40}})
     figure.update_xaxes(title="time (s)", range=[start, stop], constrain="domain", showgrid=False)
     figure.update_yaxes(range=[stop, start], scaleanchor="x", constrain="domain", showgrid=False)
