@@ -14,6 +14,8 @@ def main() -> None:
     # Gradio and transformers read these when imported: no telemetry, no version check, no look-up of any host
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+    # NumPy decides on small arrays: more threads of its own only get in the networks' way
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from components.settings import Settings, SettingsError
 
     try:
