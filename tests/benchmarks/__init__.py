@@ -1,7 +1,7 @@
 """Side-by-side measurements, run by hand: each prints the ratio to a peer that is measured in the same run.
 
-`OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.late_interaction` and so on. Times are processor time of one thread, taken in
-turns, the least of several rounds, so that a busy machine spoils a ratio less.
+`OPENBLAS_NUM_THREADS=1 python -m tests.benchmarks.late_interaction` and so on. Times are processor time of
+one thread, taken in turns, the least of several rounds, so that a busy machine spoils a ratio less.
 """
 
 import time
