@@ -3,19 +3,25 @@
 import functools
 import html
 import math
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 import gradio as gr
+from gradio.context import LocalContext
 
 from components.errors import InputError
 from components.method import Card, Family, Finding, M, Method
 from components.models import ModelStore
+from components.models.progress import listening
 from components.plots.palette import hue
 from demos._linked import _View
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_STOPS: dict[str, float] = {}  # when each session last cancelled
+MOST_STOPS = 1000
 MODEL_EVENTS = "model"  # the one pool of slots in which everything that runs a network waits
 
 
@@ -181,6 +187,37 @@ def card_html(card: Card, slot: int | None = None, finding: Finding | None = Non
         f"{html.escape(card.authors)} {card.year} · <a href='{html.escape(card.url, quote=True)}' "
         f"target='_blank' rel='noopener noreferrer'>paper</a></p><dl>{rows}</dl></article>"
     )
+
+
+def cancel(running: Any, tab: str) -> None:
+    """Add the button that ends a tab's run; the page shows it while a run takes over a second."""
+    button = gr.Button(
+        "Cancel", elem_id=f"{tab}-cancel", elem_classes="ts-cancel", size="sm", variant="stop", scale=0
+    )
+    button.click(_note_stop, queue=False, api_visibility="private", show_progress="hidden")
+    button.click(None, cancels=[running], api_visibility="private")
+
+
+def _note_stop(request: gr.Request) -> None:
+    """Remember when this session last pressed Cancel: Gradio lets go of a run, its thread must hear of it."""
+    while len(_STOPS) >= MOST_STOPS:
+        _STOPS.pop(next(iter(_STOPS)))
+    _STOPS[str(request.session_hash)] = time.monotonic()
+
+
+@contextmanager
+def telling(progress: gr.Progress) -> Iterator[None]:
+    """Show on the page what long work reports, and end the work once this session has cancelled it."""
+    began, request = time.monotonic(), LocalContext.request.get(None)
+    session = str(getattr(request, "session_hash", None))
+
+    def told(done: int, total: int, what: str) -> None:
+        if _STOPS.get(session, 0.0) > began:
+            raise InputError("Cancelled: nothing was changed; run again when you like.")
+        progress((done, total), desc=what.capitalize(), unit="")
+
+    with listening(told):
+        yield
 
 
 def card_area(family: Family[Any], picker: MethodPicker, models: ModelStore, tab: str) -> None:

@@ -100,7 +100,7 @@ def labs_area(
         api_visibility="private",
     )
     running = button.click(
-        run, [picker, *inputs], shapes, concurrency_id=MODEL_EVENTS, api_visibility="private"
+        run, [picker, *inputs], shapes, concurrency_id=MODEL_EVENTS, api_name=f"{tab}_lab"
     )
     stop.click(None, cancels=[running], api_visibility="private")
 

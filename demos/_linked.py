@@ -125,6 +125,9 @@ class PanelList(_View):
 
     kind = "panels"
 
+    def api_info(self) -> dict[str, Any]:
+        return {"type": "array", "items": {"type": "object"}}
+
 
 def nearest(question: Any) -> list[tuple[int, float]]:
     """Answer the map's question [key, index] (one list, as Gradio sends it) for a piece's neighbours."""

@@ -2,6 +2,7 @@
 
 import html
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ import numpy as np
 
 from components.errors import InputError
 from components.models import ModelStore
-from components.models.progress import listening
 from components.numerics.projection import MapPoints
 from components.plots.palette import ACCENT, DIMMED, HUES, hue
 from components.retrieval import Corpus, Index, Ranking, Retriever, retrievers, usable_query
@@ -21,13 +21,14 @@ from components.retrieval._evaluation import MEASURES, Evaluation, judge, judged
 from components.retrieval._recorded import place, record, recorded
 from components.retrieval._words import common, stems
 from components.retrieval.exports import as_csv, as_json, rows, trec_run
-from demos._controls import methods, numbers, titles
+from demos._controls import methods, numbers, telling, titles
 
 OWN = "own"
 SOURCES = [*((title, name) for name, title in TITLES.items()), ("Your own text or file", OWN)]
 SHOWN, DEPTH = 10, 100  # hits in a list; hits that are scored
 MOST_ON_MAP = 3000  # documents
 EXAMPLES = 5
+EVERY = 0.4  # seconds between two drawings of an evaluation
 RECORDED = "Times of this example were recorded once; ask anything to measure here."
 COST = ("query (ms)", "bytes/document", "index (s)")
 HERE = ("ndcg", "ap", "recall")  # the measures shown for one query
@@ -78,7 +79,7 @@ def answer(
 ) -> Bench:
     """Return the bench of the tab's inputs, `value` being the methods strip's; shows progress on the page."""
     progress = gr.Progress()
-    with listening(lambda done, total, what: progress((done, total), desc=what.capitalize(), unit="")):
+    with telling(progress):
         corpus = corpus_of(source, pasted, upload, language, models)
         return search_all(corpus, query, methods(retrievers, value), models)
 
@@ -213,6 +214,20 @@ def evaluations(bench: Bench) -> Iterator[Progress]:
                 yield Progress(bench, tuple(found), total)
 
     return steps()
+
+
+def drawn_evaluations(bench: Bench) -> Iterator[tuple[Any, ...]]:
+    """Return table and figures of the evaluation as it goes on, a few times a second and at its end."""
+    states = evaluations(bench)
+
+    def drawn() -> Iterator[tuple[Any, ...]]:
+        told = 0.0
+        for state in states:
+            if state.over or time.monotonic() - told > EVERY:
+                told = time.monotonic()
+                yield quality_of(state), *quality_figures(state)
+
+    return drawn()
 
 
 def quality_of(state: Progress) -> str:

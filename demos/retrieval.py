@@ -1,6 +1,5 @@
 """The retrieval tab: one query to one corpus, answered by several methods, with the evidence of every hit."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,8 @@ FIRST = "english"
 NO_VECTORS = "Add a method that has vectors to see the documents."
 WAITING = "Evaluate all queries to see this."
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
-SLOW: dict[str, Any] = {"concurrency_id": _controls.MODEL_EVENTS, "api_visibility": "private"}
+SLOTS: dict[str, Any] = {"concurrency_id": _controls.MODEL_EVENTS}
+SLOW: dict[str, Any] = {"api_visibility": "private", **SLOTS}
 
 
 def build(models: ModelStore) -> _layout.Bench:
@@ -123,7 +123,8 @@ def _wire(run: Any, inputs: list[Any], outputs: list[Any], example: Any, use: An
     example.input(lambda text: text, example, query, **QUIET)
     drawn: dict[str, Any] = {"show_progress": "minimal", "trigger_mode": "always_last", **SLOW}
     use.click(lambda: _rankings.OWN, None, source, **QUIET).then(run, inputs, outputs, **drawn)
-    gr.on([source.change, query.change, query.submit, picker.change], run, inputs, outputs, **drawn)
+    changes = [source.change, query.change, query.submit, picker.change]
+    _controls.cancel(gr.on(changes, run, inputs, outputs, **drawn), "retrieval")
 
 
 def _wire_evidence(bench: Any, inputs: list[Any], views: tuple[Any, ...]) -> None:
@@ -165,16 +166,15 @@ def _evaluation(bench: Any, inputs: list[Any]) -> None:
             bars = _linked.Figure(label="Quality of the methods", elem_id="retrieval-quality", empty=WAITING)
             points = _linked.Figure(label="Quality against time", elem_id="retrieval-time", empty=WAITING)
 
-    begin = _controls.shown(lambda *values: _rankings.evaluations(bench(*values)))
+    begin = _controls.shown(lambda *values: _rankings.drawn_evaluations(bench(*values)))
 
     def evaluate(*values: Any) -> Iterator[tuple[Any, ...]]:
-        told = 0.0
-        for state in begin(*values):
-            if state.over or time.monotonic() - told > 0.4:
-                told = time.monotonic()
-                yield _rankings.quality_of(state), *_rankings.quality_figures(state)
+        yield from begin(*values)
 
-    running = button.click(evaluate, inputs, [state, bars, points], show_progress="minimal", **SLOW)
+    views = [state, bars, points]
+    running = button.click(
+        evaluate, inputs, views, show_progress="minimal", api_name="retrieval_evaluate", **SLOTS
+    )
     stop.click(None, cancels=[running], api_visibility="private")
 
 
@@ -184,7 +184,7 @@ def _exports(models: ModelStore, bench: Any, inputs: list[Any]) -> None:
         button = gr.Button("Make the files", size="sm", scale=0, elem_id="retrieval-export")
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="retrieval-files")
     export = _controls.shown(lambda *values: _rankings.files_of(bench(*values)))
-    button.click(export, inputs, files, **SLOW)
+    button.click(export, inputs, files, api_name="retrieval_export", **SLOTS)
 
     def retrieve(
         query: str,

@@ -97,11 +97,12 @@ def _wire(run: Any, inputs: list[Any], outputs: list[Any]) -> None:
     # the ids of one clip's segments mean nothing on another's
     forget = f"() => window.tokenscope.select('{GROUP}', [], null)"
     gr.on([name.change, audio.change, picker.change], None, js=forget, **quiet)
-    gr.on(
+    running = gr.on(
         [name.change, audio.change, marks.change, start.release, picker.change], run, inputs, outputs,
         trigger_mode="always_last", concurrency_id=_controls.MODEL_EVENTS, show_progress="minimal",
         api_visibility="private",
     )  # fmt: skip
+    _controls.cancel(running, "speech")
 
 
 def _exports(models: ModelStore, inputs: list[Any]) -> None:
@@ -119,7 +120,7 @@ def _exports(models: ModelStore, inputs: list[Any]) -> None:
     with _layout.more("Take it away: Praat TextGrid, CSV, JSON with the vectors"):
         button = gr.Button("Make the files", size="sm", scale=0, elem_id="speech-export")
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="speech-files")
-    button.click(export, inputs, files, concurrency_id=_controls.MODEL_EVENTS, api_visibility="private")
+    button.click(export, inputs, files, concurrency_id=_controls.MODEL_EVENTS, api_name="speech_export")
     name, audio, _, _, picker = inputs
     answer, ask = gr.JSON(visible=False), gr.Button(visible=False)
     ask.click(

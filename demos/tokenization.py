@@ -140,5 +140,5 @@ def _exports(models: ModelStore, inputs: list[Any]) -> None:
     with _layout.more("Take it away: tokens and numbers (CSV, JSON)"):
         button = gr.Button("Make the files", size="sm", scale=0, elem_id="tokenization-export")
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="tokenization-files")
-    button.click(export, inputs, files, api_visibility="private")
+    button.click(export, inputs, files, api_name="tokenization_export")
     gr.events.api(tokenize, api_name="tokenize")

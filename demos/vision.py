@@ -136,11 +136,12 @@ def _wire(run: Any, inputs: list[Any], outputs: list[Any], picker: Any, given: A
             lambda n=number: (n, 0, "any", None), None, [seed, objects, style, photo], queue=False,
             api_visibility="private", show_progress="hidden",
         )  # fmt: skip
-    gr.on(
+    running = gr.on(
         [part.change for part in (seed, objects, style, photo, picker)], run, inputs, outputs,
         trigger_mode="always_last", concurrency_id=_controls.MODEL_EVENTS, show_progress="minimal",
         api_visibility="private",
     )  # fmt: skip
+    _controls.cancel(running, "vision")
 
 
 def _exports(models: ModelStore, inputs: list[Any]) -> None:
@@ -158,6 +159,6 @@ def _exports(models: ModelStore, inputs: list[Any]) -> None:
     with _layout.more("Take it away: numbers (CSV, JSON), W (safetensors), overlays (PNG)"):
         button = gr.Button("Make the files", size="sm", scale=0, elem_id="vision-export")
         files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="vision-files")
-    button.click(export, inputs, files, concurrency_id=_controls.MODEL_EVENTS, api_visibility="private")
+    button.click(export, inputs, files, concurrency_id=_controls.MODEL_EVENTS, api_name="vision_export")
     answer, ask = gr.JSON(visible=False), gr.Button(visible=False)
     ask.click(reduce, inputs, answer, concurrency_id=_controls.MODEL_EVENTS, api_name="reduce")

@@ -30,9 +30,8 @@ class TokenRuler(TokenizationLab):
         "substantially "
         "different numbers of written characters.",
         figure="no single figure; the finding that context lengths in tokens are not comparable",
-        differs="This is the paper's tokenizer finding alone, with six vocabularies; the retrieval "
-        "of needles is a "
-        "lab of the retrieval tab.",
+        differs="This is the paper's tokenizer finding alone, with six vocabularies; finding "
+        "needles is no part of it.",
         system=23,
     )
     opening: ClassVar[tuple[str, str, str]] = (
