@@ -69,30 +69,41 @@ def _addressed(request: gr.Request, keys: list[str]) -> str:
 
 
 def _restore(page: gr.Blocks, strip: gr.Tabs, benches: Mapping[str, Bench]) -> Any:
-    """On load, put what the address carries into the tab it names; return the event."""
-    fields = [(key, name, part) for key, bench in benches.items() for name, part in bench.link.items()]
+    """On load, put what the address carries into the tab it names; return the event.
 
-    def restore(request: gr.Request) -> list[Any]:
+    The methods come first, in an event of their own: when the other inputs speak of their change, the tab's
+    run must find the methods in place.
+    """
+    fields = [(key, name, part) for key, bench in benches.items() for name, part in bench.link.items()]
+    pickers = [isinstance(part, MethodPicker) for _, _, part in fields]
+
+    def values(request: gr.Request, *, first: bool) -> list[Any]:
         wanted = dict(request.query_params)
         tab = _addressed(request, list(benches))
         try:
-            values = [
+            found = [
                 _value(part, wanted[name]) if key == tab and name in wanted else gr.skip()
                 for key, name, part in fields
             ]
         except InputError as error:
-            # no gr.Error: after one Gradio runs nothing that follows, and the tab would stay empty
-            gr.Warning(html.escape(str(error)), title="The link", duration=12)
-            values = [gr.skip()] * len(fields)
-        return [gr.Tabs(selected=tab) if "tab" in wanted else gr.skip(), *values]
+            if first:
+                # no gr.Error: after one Gradio runs nothing that follows, and the tab would stay empty
+                gr.Warning(html.escape(str(error)), title="The link", duration=12)
+            found = [gr.skip()] * len(fields)
+        return [value for value, picker in zip(found, pickers, strict=True) if picker == first]
 
-    return page.load(
-        restore,
-        None,
-        [strip, *(part for _, _, part in fields)],
-        api_visibility="private",
-        show_progress="hidden",
-    )
+    def choose(request: gr.Request) -> list[Any]:
+        selected = gr.Tabs(selected=_addressed(request, list(benches)))
+        return [selected if "tab" in request.query_params else gr.skip(), *values(request, first=True)]
+
+    def fill(request: gr.Request) -> list[Any]:
+        return values(request, first=False)
+
+    parts = [part for _, _, part in fields]
+    methods_first = [part for part, picker in zip(parts, pickers, strict=True) if picker]
+    others = [part for part, picker in zip(parts, pickers, strict=True) if not picker]
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    return page.load(choose, None, [strip, *methods_first], **quiet).then(fill, None, others, **quiet)
 
 
 def _value(part: Any, text: str) -> Any:
