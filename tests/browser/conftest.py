@@ -62,6 +62,10 @@ class Visit:
         """Return axe's serious and critical findings, each with its first element."""
         from axe_playwright_python.sync_playwright import Axe
 
+        # what is being renewed is dimmed on purpose: judge the page at rest, and make sure that it stays so
+        for _ in range(2):
+            self.page.wait_for_function("!document.querySelector('.pending, .generating')", timeout=60_000)
+            self.page.wait_for_timeout(400)
         found = Axe().run(self.page).response["violations"]
         return [f"{v['id']}: {v['nodes'][0]['html'][:200]} {v['nodes'][0].get('failureSummary', '')[:200]}"
                 for v in found if v["impact"] in ("serious", "critical")]  # fmt: skip
