@@ -1,0 +1,166 @@
+"""How the language models are trained: crops of a token stream, the loss, two optimisers, checkpoints.
+
+A run is `Training(options, name, net, loss)`: `loss(net, step)` returns the mean loss in nats of the next
+batch. The last weights decay linearly to a hundredth of the rate and a moving average of them is kept.
+"""
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from components.models.recipes._run import Budget, load_checkpoint, save_checkpoint
+
+RATE = 0.012
+WARM_UP = 100  # steps
+CHUNK = 256  # rows of logits that are in the cache at once
+
+
+class _ReadOut(torch.autograd.Function):
+    """Cross-entropy of states under output rows, the gradient taken at once, a few rows at a time.
+
+    The full matrix of logits (tokens, symbols) is never written: it costs more than the products do.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, states: Tensor, rows: Tensor, targets: Tensor) -> Tensor:
+        """Return the mean loss of states (tokens, width) under rows (symbols, width), in nats."""
+        total = states.new_zeros((), dtype=torch.float32)
+        grad_states, grad_rows = torch.empty_like(states), torch.zeros_like(rows, dtype=torch.float32)
+        half = rows.to(states.dtype)
+        kept = int((targets >= 0).sum())
+        for at in range(0, len(states), CHUNK):
+            part, right = states[at : at + CHUNK], targets[at : at + CHUNK]
+            known = right >= 0
+            index = right.clamp(min=0)[:, None]
+            logits = (part @ half.T).float()
+            most = logits.amax(1, keepdim=True)
+            true = logits.gather(1, index) - most
+            odds = logits.sub_(most).exp_()
+            mass = odds.sum(1, keepdim=True)
+            total += ((mass.log() - true)[:, 0] * known).sum()
+            odds.div_(mass)
+            odds.scatter_add_(1, index, odds.new_full(index.shape, -1.0))
+            slope = odds.mul_(known[:, None] / kept).to(states.dtype)
+            grad_states[at : at + CHUNK] = slope @ half
+            grad_rows += slope.T @ part
+        ctx.save_for_backward(grad_states, grad_rows)
+        return total / kept
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None]:
+        """Scale the stored gradients."""
+        states, rows = ctx.saved_tensors
+        return states * grads[0].to(states.dtype), rows * grads[0], None
+
+
+def read_out_loss(states: Tensor, rows: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean cross-entropy in nats of states (batch, time, width); targets below 0 do not count."""
+    loss: Tensor = _ReadOut.apply(states.flatten(0, -2), rows, targets.flatten())  # type: ignore[no-untyped-call]
+    return loss
+
+
+def crops(stream: NDArray[np.integer[Any]], length: int, batch: int, seed: int, step: int) -> Tensor:
+    """Return random pieces (batch, length + 1) of a token stream, the same for the same seed and step."""
+    random = np.random.default_rng((seed, step))
+    starts = random.integers(0, len(stream) - length - 1, batch)
+    return torch.from_numpy(np.stack([stream[s : s + length + 1] for s in starts]).astype(np.int64))
+
+
+def optimisers(net: nn.Module, rate: float = RATE) -> tuple[torch.optim.Optimizer, ...]:
+    """Return Muon for the matrices of all blocks and AdamW for tables, gains and everything else."""
+    inner = [p for name, p in net.named_parameters() if p.ndim == 2 and "blocks." in name
+             and name.endswith("weight")]  # fmt: skip
+    chosen = {id(p) for p in inner}
+    rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.97), weight_decay=0.0)
+    ]
+    if inner:
+        found.insert(0, torch.optim.Muon(inner, lr=rate, momentum=0.95, weight_decay=0.02,
+                                         adjust_lr_fn="match_rms_adamw"))  # fmt: skip
+    return tuple(found)
+
+
+def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
+    """Return the moving average after one more step, over 200 steps or, while young, a tenth of all."""
+    return average + (current - average) * max(0.005, 10 / (10 + float(seen)))
+
+
+class Training:
+    """The state of a run: net, its moving average, optimisers and counts, all of it in the checkpoint."""
+
+    def __init__(self, options: argparse.Namespace, name: str, net: nn.Module,
+                 loss: Callable[[Any, int], Tensor], rate: float = RATE) -> None:
+        """`options` are the recipe's; `net` is trained in place on `options.device`."""
+        self.options, self.loss, self.rate = options, loss, rate
+        self.net = net.to(options.device)
+        self.average = AveragedModel(self.net, avg_fn=follow)
+        self.optimisers = optimisers(self.net, rate)
+        self.step, self.spent = 0, 0.0
+        self.curve: list[tuple[int, float]] = []
+        self.path = Path(options.work) / f"{name}.pt"
+        state = load_checkpoint(self.path, options.device) if options.resume else None
+        if state:
+            self.net.load_state_dict(state["net"])
+            self.average.load_state_dict(state["average"])
+            for one, saved in zip(self.optimisers, state["optimisers"], strict=True):
+                one.load_state_dict(saved)
+            self.step, self.spent, self.curve = state["step"], state["spent"], state["curve"]
+        # A resumed run has already used `spent` seconds of its budget.
+        self.budget = Budget(options.minutes, options.steps, time.process_time() - self.spent)
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        self.spent = time.process_time() - self.budget.started
+        state = {"net": self.net.state_dict(), "average": self.average.state_dict(), "curve": self.curve}
+        optimisers = [one.state_dict() for one in self.optimisers]
+        save_checkpoint(self.path, **state, optimisers=optimisers, step=self.step, spent=self.spent)
+
+    def advance(self) -> float:
+        """Train on the next batch and return its loss in nats."""
+        done = self.budget.share()
+        if self.options.steps:
+            done = max(done, self.step / self.options.steps)
+        # Full rate for the first third, then down in a straight line.
+        factor = min(1, (self.step + 1) / WARM_UP) * max(0.01, min(1.0, (1 - done) / 0.67))
+        for group in (g for one in self.optimisers for g in one.param_groups):
+            group["lr"] = self.rate * factor
+        self.net.train()
+        loss = self.loss(self.net, self.step)
+        self.net.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+        for one in self.optimisers:
+            one.step()
+        self.average.update_parameters(self.net)
+        self.step += 1
+        return float(loss.detach())
+
+    def run(self, every: int = 100) -> None:
+        """Train until the budget ends; print and note the mean loss every `every` steps."""
+        total, since = 0.0, 0
+        while self.budget.left(self.step):
+            total, since = total + self.advance(), since + 1
+            if self.step % every == 0:
+                minutes = (time.process_time() - self.budget.started) / 60
+                self.curve.append((self.step, round(total / since, 4)))
+                print(f"step {self.step}  {minutes:.1f} min  loss {total / since:.4f} nats "
+                      f"({total / since / math.log(2):.4f} bits)", flush=True)  # fmt: skip
+                total, since = 0.0, 0
+            if self.step % (2 * every) == 0:
+                self.save()
+        self.save()
+
+    @property
+    def result(self) -> Any:
+        """The averaged weights, in evaluation mode."""
+        return self.average.module.eval()
