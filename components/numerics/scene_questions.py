@@ -68,17 +68,28 @@ def plural_of(shape: str) -> str:
 
 def ask(objects: tuple[SceneObject, ...], seed: int, each: int = 1) -> tuple[Question, ...]:
     """Return up to `each` different questions of every kind, in the order of KINDS."""
+    return tuple(question for pile in _piles(objects, seed) for question in pile[:each])
+
+
+def drill(objects: tuple[SceneObject, ...], seed: int, total: int) -> tuple[Question, ...]:
+    """Return exactly `total` questions, the kinds by turns until all are asked, then from the start again."""
+    piles = _piles(objects, seed)
+    turns = range(max(map(len, piles)))
+    order = [pile[turn] for turn in turns for pile in piles if turn < len(pile)]
+    return tuple(order[i % len(order)] for i in range(total))
+
+
+def _piles(objects: tuple[SceneObject, ...], seed: int) -> list[list[Question]]:
+    """Return every possible question, one list a kind, each in a random order; see `_balanced`."""
     rng = np.random.default_rng((seed, 77))
-    makers = (_colours, _shapes, _counts, _exists, _closest, _textures, _lefts)
-    asked: list[Question] = []
-    for make in makers:
+    piles = []
+    for make in (_colours, _shapes, _counts, _exists, _closest, _textures, _lefts):
         possible = make(objects)
         if make is _exists or make is _lefts or make is _counts:
-            possible = _balanced(possible, rng)
+            piles.append(_balanced(possible, rng))
         else:
-            possible = [possible[i] for i in rng.permutation(len(possible))]
-        asked += possible[:each]
-    return tuple(asked)
+            piles.append([possible[i] for i in rng.permutation(len(possible))])
+    return piles
 
 
 def _balanced(questions: list[Question], rng: np.random.Generator) -> list[Question]:

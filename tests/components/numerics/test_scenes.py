@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.errors import InputError
-from components.numerics.scene_questions import KINDS, NUMBERS, ask, plural_of, words
+from components.numerics.scene_questions import KINDS, NUMBERS, ask, drill, plural_of, words
 from components.numerics.scene_shapes import COLOURS, SHAPES, TEXTURES, frame, lettering, outline, pattern
 from components.numerics.scenes import (
     CLASSES,
@@ -202,6 +202,22 @@ def test_questions_cover_seven_kinds_without_a_safe_guess():
                 there = {o.colour for o in made.objects}, {o.shape for o in made.objects}
                 hard += colour in there[0] and shape in there[1]
     assert hard > 20
+
+
+def test_a_drill_asks_all_kinds_by_turns_and_is_true():
+    for made in SCENES[:12]:
+        things = [facts(made, o) for o in made.objects]
+        asked = drill(made.objects, made.seed, 40)
+        assert len(asked) == 40
+        assert asked == drill(made.objects, made.seed, 40)
+        assert all(q.answer == answer(things, q) for q in asked)
+        first = [q.kind for q in asked[: len({q.kind for q in asked})]]
+        assert first == [k for k in KINDS if k in first]
+        everything = ask(made.objects, made.seed, each=100)
+        assert set(drill(made.objects, made.seed, len(everything))) == set(everything)
+        assert set(ask(made.objects, made.seed)) == set(asked[: len(first)])
+        longer = drill(made.objects, made.seed, len(everything) + 3)
+        assert longer[-3:] == longer[:3]
 
 
 def test_what_does_not_fit_is_refused():
