@@ -7,7 +7,7 @@ head finds "what came after this" in one layer with it) and SwiGLU.
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -50,8 +50,10 @@ class Block(nn.Module):
         self.out = nn.Linear(width, width, bias=False)
         self.up = nn.Linear(width, 2 * hidden, bias=False)
         self.down = nn.Linear(hidden, width, bias=False)
+        for closing in (self.out, self.down):  # an untrained block changes nothing
+            nn.init.zeros_(closing.weight)
         # A learned temperature a head, since normalised queries and keys have none.
-        self.sharpness = nn.Parameter(torch.full((heads,), math.log(1.0)))
+        self.sharpness = nn.Parameter(torch.full((heads,), 0.0))
 
     def mix(self, x: Tensor, tail: Tensor | None) -> tuple[Tensor, Tensor]:
         """Add the last inputs, weighted channel by channel, to each (batch, time, width); return the tail."""
@@ -72,7 +74,7 @@ class Block(nn.Module):
         q, k, v = self.qkv(mixed).split(width, -1)
         both = torch.stack([q, k], 2).view(batch, time, 2 * self.heads, width // self.heads)
         both = rotate(F.layer_norm(both, (width // self.heads,)), turn).transpose(1, 2)
-        q, k = both.split(self.heads, 1)
+        q, k = both[:, : self.heads], both[:, self.heads :]
         v = v.view(batch, time, self.heads, -1).transpose(1, 2)
         if past:
             k, v = torch.cat([past.keys, k], 2), torch.cat([past.values, v], 2)
@@ -109,9 +111,6 @@ class CausalLM(nn.Module):
         self.start = nn.Parameter(torch.randn(width) * 0.05)  # stands before the first token
         self.blocks = nn.ModuleList(Block(width, heads, hidden) for _ in range(depth))
         self.norm = Norm(width)
-        for block in self.blocks:
-            nn.init.zeros_(block.out.weight)
-            nn.init.zeros_(block.down.weight)
 
     def embed(self, tokens: Tensor, rows: Tensor | None = None) -> Tensor:
         """Return the input vectors (batch, time, width) of token ids (batch, time), of unit variance.
@@ -168,6 +167,6 @@ class CausalLM(nn.Module):
         return self.read(self.states(vectors)[0], rows)
 
 
-def build(**arguments: int) -> CausalLM:
+def build(**arguments: Any) -> CausalLM:
     """Build the net of a card."""
     return CausalLM(**arguments)
