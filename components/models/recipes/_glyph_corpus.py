@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
@@ -16,14 +15,13 @@ from torch import Tensor
 
 from components.models.nets.glyph_lm import LONGEST, UNKNOWN, alphabet, greedy
 from components.models.recipes._lm_training import crops
+from components.models.word_units import PATTERN
 
 SCRIPTS = ("Latn", "Grek", "Cyrl")
 SHARES = {"novels": 0.75, "Cyrl": 0.125, "Latn": 0.0625, "Grek": 0.0625}  # of the crops
 NOVELS = 6_000_000  # bytes of the novels that are used
 COUNTED = 1_500_000  # characters of them from which the n-grams are chosen
 STRANGE = 0.005  # a translation with more characters outside the vocabulary than this is left out
-# Letters, a digit or punctuation, with the space or line feed before them: no n-gram goes beyond one.
-WORD = re.compile(r"[ \n]?[^\W\d_]+|[ \n]?\d|[ \n]?(?:[^\w\s]|_)+|\s")
 
 
 class Corpus(NamedTuple):
@@ -64,7 +62,7 @@ def frequent_ngrams(texts: list[str], number: int) -> list[str]:
     """
     words: Counter[str] = Counter()
     for text in texts:
-        words.update(WORD.findall(text))
+        words.update(PATTERN.findall(text))
     grams: Counter[str] = Counter()
     for word, count in words.items():
         for size in range(2, LONGEST + 1):
@@ -79,7 +77,7 @@ def frequent_ngrams(texts: list[str], number: int) -> list[str]:
     for word, count in words.items():
         for i in greedy(word, ids):
             used[names[i]] += count * (len(names[i]) - 1)
-    return [gram for gram, _ in used.most_common(number) if len(gram) > 1]
+    return [gram for gram, _ in used.most_common(number) if len(gram) > 1]  # no n-gram goes beyond a word
 
 
 def build(data: Path, ngrams: int, novels: int = NOVELS) -> Corpus:
@@ -96,7 +94,7 @@ def build(data: Path, ngrams: int, novels: int = NOVELS) -> Corpus:
     def cut(word: str) -> list[int]:
         return greedy(word, ids)
 
-    streams = {name: np.array([i for word in WORD.findall(text) for i in cut(word)], np.uint16)
+    streams = {name: np.array([i for word in PATTERN.findall(text) for i in cut(word)], np.uint16)
                for name, text in texts.items()}  # fmt: skip
     share = sum(SHARES[name] * np.bincount(s, minlength=len(tokens)) / len(s) for name, s in streams.items())
     return Corpus(tokens, streams, np.asarray(share))
