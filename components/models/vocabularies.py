@@ -1,7 +1,8 @@
 """Tokenizers by name: the small ones that ship, and those whose files come with installed packages.
 
-Nothing here needs torch. `ModelStore.get` hands them out: `text-tokenizers` (a dictionary of four),
-`bert-wordpiece`, `tekken` and `mistral-sentencepiece`.
+Nothing here needs torch. `ModelStore.get` hands them out: `text-tokenizers` (a dictionary of four), those
+that ship with a bundled net (`text-lm-bpe`, `text-encoder-wordpiece`), `bert-wordpiece`, `tekken` and
+`mistral-sentencepiece`.
 """
 
 import base64
@@ -136,6 +137,8 @@ def bert() -> Vocabulary:
 
 LOADERS: dict[str, Callable[[Path], Any]] = {
     "text-tokenizers": lambda models: bundled(models / "text-tokenizers"),
+    "text-lm-bpe": lambda models: bundled(models / "text-lm")["tokenizer"],
+    "text-encoder-wordpiece": lambda models: bundled(models / "text-encoder")["tokenizer"],
     "bert-wordpiece": lambda models: bert(),
     "tekken": lambda models: Tekken.from_package(),
     "mistral-sentencepiece": lambda models: SentencePiece.from_package(),
