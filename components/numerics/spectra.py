@@ -33,7 +33,7 @@ def power_frames(samples: Samples, hop: int, window: int, size: int | None = Non
 
 
 @lru_cache(maxsize=4)
-def _mel_filters(bands: int, bins: int, rate: int) -> Power:
+def mel_filters(bands: int, bins: int, rate: int) -> Power:
     """Return triangular filters (bins, bands) evenly spaced in mel from 50 Hz to 0.475 of the rate."""
 
     def mel(hertz: float) -> float:
@@ -51,7 +51,7 @@ def _mel_filters(bands: int, bins: int, rate: int) -> Power:
 def log_mel(samples: Samples, rate: int, hop: int, bands: int = 40) -> Power:
     """Return natural log-mel energies (frames, bands) in windows of 25 ms, not below -11.5 (silence)."""
     window = rate // 40
-    filters = _mel_filters(bands, window // 2 + 1, rate)
+    filters = mel_filters(bands, window // 2 + 1, rate)
     return np.concatenate([np.log(p @ filters + 1e-5) for p in power_frames(samples, hop, window)])
 
 
