@@ -1,11 +1,18 @@
 """Frames of the bundled syllable encoder for a clip of any length: features, boundaries, speech."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from components.models.store import ModelStore
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from components.models.nets.syllable_encoder import SyllableEncoder
 
 NAME = "sylber-small"
 RATE = 50.0  # frames a second
@@ -48,24 +55,44 @@ def frames(models: ModelStore, samples: NDArray[np.float32]) -> SpeechFrames:
 
     Windows overlap by all that a frame can see, so that the result is the same as in one piece.
     """
+
+    def outputs(net: "SyllableEncoder", wave: "Tensor") -> tuple["Tensor", ...]:
+        out = net(wave)
+        return out["features"], out["boundary"].sigmoid(), out["speech"].sigmoid()
+
+    features, boundary, speech = _windows(models, samples, outputs)
+    return SpeechFrames(features, boundary, speech, RATE, OFFSET)
+
+
+def states(models: ModelStore, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the encoder's last states (frames, 192), from which its outputs are read; windows as `frames`.
+
+    They tell the sounds within a syllable apart, which the flat features do not.
+    """
+    return _windows(models, samples, lambda net, wave: (net.states(wave),))[0]
+
+
+def _windows(
+    models: ModelStore,
+    samples: NDArray[np.float32],
+    run: Callable[["SyllableEncoder", "Tensor"], tuple["Tensor", ...]],
+) -> list[NDArray[np.float32]]:
+    """Run the encoder on overlapping windows of a levelled clip and join each of its outputs over time."""
     import torch
 
     from components.models.nets.syllable_encoder import REACH
 
-    net = models.get(NAME)
+    net: SyllableEncoder = models.get(NAME)
     device = next(net.parameters()).device
     wave = levelled(np.ascontiguousarray(samples, dtype=np.float32))
     total = max(1, len(wave) // HOP)
-    parts: list[tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]] = []
+    parts: list[list[NDArray[np.float32]]] = []
     for start in range(0, total, CORE):
         end = min(start + CORE, total)
         low, high = max(0, start - REACH), min(total, end + REACH)
         window = wave[low * HOP : high * HOP + (0 if high < total else HOP)]
         with torch.inference_mode():
-            out = net(torch.from_numpy(window)[None].to(device))
+            values = run(net, torch.from_numpy(window)[None].to(device))
         kept = slice(start - low, end - low)
-        values = (out["features"], torch.sigmoid(out["boundary"]), torch.sigmoid(out["speech"]))
-        feature, boundary, speech = (v[0, kept].cpu().numpy() for v in values)
-        parts.append((feature, boundary, speech))
-    joined = [np.concatenate(column) for column in zip(*parts, strict=True)]
-    return SpeechFrames(joined[0], joined[1], joined[2], RATE, OFFSET)
+        parts.append([v[0, kept].cpu().numpy() for v in values])
+    return [np.concatenate(column) for column in zip(*parts, strict=True)]
