@@ -27,7 +27,7 @@ def whole_counts(odds: NDArray[np.floating[Any]]) -> Counts:
     """
     share = odds.astype(np.float64)
     free = TOTAL - share.shape[-1]
-    counts = 1 + np.floor(share / share.sum(-1, keepdims=True) * free).astype(np.int64)
+    counts: Counts = 1 + np.floor(share / share.sum(-1, keepdims=True) * free).astype(np.int64)
     rest = TOTAL - counts.sum(-1, keepdims=True)
     most = share.argmax(-1)[..., None]
     np.put_along_axis(counts, most, np.take_along_axis(counts, most, -1) + rest, -1)

@@ -29,7 +29,8 @@ class Pursuit(NamedTuple):
     def rebuild(self, rows: Floats) -> NDArray[np.float64]:
         """Return the sums (targets, width) of rows (atoms, width), of any model, under the coefficients."""
         chosen = rows[np.maximum(self.atoms, 0)].astype(np.float64)
-        return np.einsum("mk,mkd->md", self.coefficients, chosen)
+        sums: NDArray[np.float64] = np.einsum("mk,mkd->md", self.coefficients, chosen)
+        return sums
 
 
 def pursue(targets: Floats, atoms: Floats, k: int, batch: int = 512) -> Pursuit:

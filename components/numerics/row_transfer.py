@@ -40,7 +40,8 @@ def neighbour_means(shared_donor: Floats, shared_base: Floats, donor: Floats, ne
     logits = np.take_along_axis(cosines, nearest, 1) / temperature
     weights = np.exp(logits - logits.max(1, keepdims=True))
     weights /= weights.sum(1, keepdims=True)
-    return np.einsum("mk,mkd->md", weights, shared_base[nearest].astype(np.float64))
+    rows: Rows = np.einsum("mk,mkd->md", weights, shared_base[nearest].astype(np.float64))
+    return rows
 
 
 def ridge_map(shared_donor: Floats, shared_base: Floats, donor: Floats, penalty: float = 1.0) -> Rows:
