@@ -105,4 +105,4 @@ def layer_budgets(densities: Floats, total: int, least: int = 1) -> Indices:
     budgets = np.floor(wanted).astype(np.int64)
     order = np.argsort(budgets - wanted, kind="stable")
     budgets[order[: spare - int(budgets.sum())]] += 1
-    return budgets + least
+    return np.asarray(budgets + least)

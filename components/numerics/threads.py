@@ -44,12 +44,12 @@ class Haystack:
     @property
     def starts(self) -> Ids:
         """The first key of each thread (threads,)."""
-        return self.threads[:, 0]
+        return np.asarray(self.threads[:, 0])
 
     @property
     def answers(self) -> Ids:
         """What each hop should find (threads, hops)."""
-        return self.threads[:, 1:]
+        return np.asarray(self.threads[:, 1:])
 
 
 def haystack(pairs: int, seed: int, hops: int = 1, directions: tuple[str, ...] = ("forward",)) -> Haystack:
