@@ -39,7 +39,7 @@ class Haystack:
     def tokens(self) -> Ids:
         """The haystack as token ids (3 · pairs,)."""
         ends = np.full((len(self.pairs), 1), SEPARATOR, dtype=np.int64)
-        return np.concatenate([self.pairs, ends], axis=1).ravel()
+        return np.asarray(np.concatenate([self.pairs, ends], axis=1).ravel())
 
     @property
     def starts(self) -> Ids:

@@ -75,9 +75,10 @@ def together(net: KeyValueLM, pairs: int, haystacks: int = 70) -> list[Row]:
         cache = net.prefill(np.stack([s.tokens for s in part]))
         found = net.follow_together(cache, np.stack([s.starts for s in part]), 4, QUERY)
         hits.append(exact(found, part, 4))
-    right, on = np.concatenate(hits), f"{pairs} pairs"
-    return [row("3 threads of 4 hops in turns", float(right.mean()), right.size, on),
-            row("the same 3 threads one by one", float(exact(alone, stacks, 4).mean()), right.size, on)]  # fmt: skip
+    in_turns, by_itself = np.concatenate(hits), exact(alone, stacks, 4)
+    n, on = in_turns.size, f"{pairs} pairs"
+    return [row("3 threads of 4 hops in turns", float(in_turns.mean()), n, on),
+            row("the same 3 threads one by one", float(by_itself.mean()), n, on)]  # fmt: skip
 
 
 def guessing(pairs: int, threads: int = THREADS) -> Row:
@@ -85,7 +86,8 @@ def guessing(pairs: int, threads: int = THREADS) -> Row:
     random = np.random.default_rng(0)
     stacks = [haystack(pairs, HELD_OUT + i) for i in range(threads)]
     hits = [random.choice(s.pairs[:, 1]) == s.answers[0, 0] for s in stacks]
-    return row("baseline: a random value of the haystack, 1 hops", float(np.mean(hits)), threads, f"{pairs} pairs")
+    name = "baseline: a random value of the haystack, 1 hops"
+    return row(name, float(np.mean(hits)), threads, f"{pairs} pairs")
 
 
 def kept_tokens(policy: str, share: int, seed: int, by: str) -> Callable[..., NDArray[np.int64]]:

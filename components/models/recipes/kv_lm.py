@@ -6,6 +6,7 @@ Haystacks are made on the way and never come twice; nothing is read. A run that 
 --resume; `--minutes` counts the processor time of all its parts.
 """
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,9 @@ LIMITS = (
 def pairs_at(step: int, seed: int) -> int:
     """Return the size of the haystacks of a step: more often long than short, growing at first."""
     longest = SHORTEST + (LONGEST - SHORTEST) * min(1.0, step / GROWTH)
-    part = float(np.random.default_rng((seed, step, 1)).random()) ** 0.5
-    return round(SHORTEST * (longest / SHORTEST) ** part)
+    part = math.sqrt(np.random.default_rng((seed, step, 1)).random())
+    size: int = round(SHORTEST * (longest / SHORTEST) ** part)
+    return size
 
 
 def trained(options: Any, name: str, net: dict[str, Any]) -> Training:
