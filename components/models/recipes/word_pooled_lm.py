@@ -178,7 +178,7 @@ def card(options: argparse.Namespace, training: Training, source: Path,
                   "licence": "public domain in the US"}],
         "metrics": metrics,
         "limits": [
-            "Trained for minutes on English novels of 1839 to 1927: its guesses are plain words of that time.",
+            "Trained for minutes on English novels of 1839 to 1927: it guesses plain words of that time.",
             "A tiny model shows the cost and the mechanism: whether the paper's gain on rare words is there, "
             "the rows by frequency say.",
             *missed(metrics),
