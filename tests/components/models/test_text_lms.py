@@ -11,7 +11,8 @@ from components.models.nets.causal_lm import build
 from components.models.recipes import _text_lm
 from components.models.store import ModelStore
 
-RECIPES = {n: importlib.import_module(f"components.models.recipes.{n}_lm") for n in ("byte", "bpe", "unigram")}
+MODELS = ("byte", "bpe", "unigram")
+RECIPES = {n: importlib.import_module(f"components.models.recipes.{n}_lm") for n in MODELS}
 LINES = ("The garden was quiet, and the robin sang on the wall.\n", "Jim came down to the inn at night.\n")
 # English of no book: bits per byte here are a fair sign of life for every shipped model.
 FRESH = (
