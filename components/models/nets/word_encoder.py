@@ -107,8 +107,9 @@ class WordEncoder(nn.Module):
         nn.init.normal_(self.grams.weight, std=0.1)
         nn.init.orthogonal_(self.project.weight)  # so that an untrained net already matches n-grams
         nn.init.zeros_(self.weigh.weight)
-        for layer in (self.mix, self.project, self.weigh):
-            nn.init.zeros_(layer.bias)
+        for bias in (self.mix.bias, self.project.bias, self.weigh.bias):
+            if bias is not None:
+                nn.init.zeros_(bias)
 
     def forward(self, texts: Sequence[Sequence[str]]) -> tuple[Tensor, Tensor, Tensor]:
         """Return states (texts, words, dim), not normalised, weights (texts, words) and the mask of words.

@@ -9,7 +9,7 @@ import argparse
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +24,23 @@ from components.models.nets.word_encoder import WordEncoder, build, words_of
 from components.models.recipes import _run
 from components.models.recipes._turkish_collections import (
     FILES,
+    HELD_OUT,
     SAMPLES,
+    TRAIN,
     Collection,
     Metric,
-    apart,
     bm25_scores,
     dense_scores,
     figures,
-    joined,
     late_scores,
+    pairs,
     read,
+    split,
 )
 
 NET: dict[str, Any] = {"buckets": 20_000, "dim": 64, "kernel": 5, "groups": 8}
-TRAIN = {"tquad_train": "no licence file: trained and measured on, not redistributed", "enelpi_train": "MIT"}
-HELD_OUT = "tquad_dev"
 ON_HELD_OUT, ON_SAMPLES = "TQuAD dev", "the Turkish sample corpus (another domain)"
+KNOBS = {"rate": float, "left_out": float, "neighbours": int}
 LATE = "turkish-late"
 SHARED_LIMITS = [
     "Training left out every passage that shares eight words in a row with TQuAD's development file, and "
@@ -48,19 +49,24 @@ SHARED_LIMITS = [
     "science taught it, no synonym that these did not show; other languages are letters alone to it.",
 ]
 BATCH = 48  # distinct passages
-NEIGHBOURS = 8  # passages that follow one another in a batch
-RATE = 2e-3
 LONGEST_PASSAGE = 224  # words in training, a window anywhere in the passage
-CHOOSING = 271  # passages for choosing, as many as in the held-out file
 EVERY = 100  # steps between two lines of the log
 
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the twins: its name and how two texts are compared."""
+    """One of the twins: its name, how two texts are compared, and the knobs chosen for it (--choose).
+
+    `rate` is Adam's at the start, `left_out` the share of words dropped in training, `neighbours` how many
+    passages of a batch follow one another in their article: what is alike is hard to part.
+    """
 
     name: str
     pooled: bool
+    steps: int
+    rate: float
+    left_out: float
+    neighbours: int
 
     def scores(self, net: WordEncoder, collection: Collection) -> Any:
         """Return the scores (queries, passages) of the net compared in this way."""
@@ -69,18 +75,22 @@ class Kind:
 
 def similarities(net: WordEncoder, queries: Sequence[Sequence[str]], passages: Sequence[Sequence[str]],
                  pooled: bool) -> Tensor:  # fmt: skip
-    """Return scores (queries, passages) from -1 to 1: weighted MaxSim / Σw, or the means' cosine."""
-    asked, weights, _ = net(queries)
+    """Return scores (queries, passages) from -1 to 1: weighted MaxSim / Σw, or the means' cosine.
+
+    Every text has a word.
+    """
+    asked, weights, here = net(queries)
     states, counts, there = net(passages)
     if pooled:
-        sums = ((asked * weights[..., None]).sum(1), (states * counts[..., None]).sum(1))
+        sums = [(s * w[..., None]).sum(1) for s, w in ((asked, weights), (states, counts))]
         return F.normalize(sums[0], dim=-1) @ F.normalize(sums[1], dim=-1).T
-    rows, owner = weights[weights > 0], (weights > 0).nonzero()[:, 0]
-    vectors = F.normalize(asked[weights > 0], dim=-1)
-    cosines = (vectors @ F.normalize(states, dim=-1).flatten(0, 1).T).view(len(rows), *there.shape)
-    best = cosines.masked_fill(~there, -2.0).max(-1).values
-    totals = torch.zeros(len(queries), len(passages), device=best.device)
-    return totals.index_add(0, owner, best * rows[:, None]) / weights.sum(1, keepdim=True)
+    vectors, rows, owner = F.normalize(asked[here], dim=-1), weights[here], here.nonzero()[:, 0]
+    cosines = vectors @ F.normalize(states[there], dim=-1).T
+    lengths = there.sum(1).tolist()
+    best = torch.stack([own.max(1).values for own in torch.split(cosines, lengths, 1)], 1)
+    totals = best.new_zeros(len(queries), len(passages)).index_add(0, owner, best * rows[:, None])
+    scores: Tensor = totals / weights.sum(1, keepdim=True)
+    return scores
 
 
 class Course:
@@ -91,7 +101,7 @@ class Course:
         self.kind, self.options = kind, options
         self.net = fresh(options.seed).to(options.device)
         self.log_scale = nn.Parameter(torch.tensor(math.log(20.0), device=options.device))
-        self.optimiser = torch.optim.Adam([*self.net.parameters(), self.log_scale], lr=RATE)
+        self.optimiser = torch.optim.Adam([*self.net.parameters(), self.log_scale], lr=kind.rate)
         self.random = np.random.default_rng(options.seed)
         self.passages = [words_of(p)[0] for p in collection.passages]
         asking: list[list[tuple[str, ...]]] = [[] for _ in self.passages]
@@ -123,9 +133,10 @@ class Course:
                              order=self.order, step=self.step, spent=self.spent)  # fmt: skip
 
     def shuffled(self) -> list[int]:
-        """Return all passages that are asked about, in runs of neighbours: of one article, hard to part."""
+        """Return all passages that are asked about, in runs of neighbours."""
+        near = self.kind.neighbours
         asked = np.array([i for i, own in enumerate(self.asking) if own])
-        cuts = np.arange(int(self.random.integers(NEIGHBOURS)), len(asked), NEIGHBOURS)
+        cuts = np.arange(int(self.random.integers(near)), len(asked), near)
         runs = np.split(asked, cuts)
         return [int(i) for r in self.random.permutation(len(runs)) for i in runs[r]]
 
@@ -138,17 +149,20 @@ class Course:
         for i in chosen:
             words = self.passages[i]
             first = int(self.random.integers(0, max(1, len(words) - LONGEST_PASSAGE + 1)))
-            passages.append(words[first : first + LONGEST_PASSAGE])
-            queries.append(self.asking[i][int(self.random.integers(len(self.asking[i])))])
+            passages.append(self.thinned(words[first : first + LONGEST_PASSAGE]))
+            queries.append(self.thinned(self.asking[i][int(self.random.integers(len(self.asking[i])))]))
         return queries, passages
+
+    def thinned(self, words: tuple[str, ...]) -> tuple[str, ...]:
+        """Leave out words at random, so that no single one is relied on; one stays."""
+        kept = self.random.random(len(words)) >= self.kind.left_out
+        kept[self.random.integers(len(words))] = True
+        return tuple(word for word, keep in zip(words, kept, strict=True) if keep)
 
     def advance(self) -> float:
         """Take one step of InfoNCE both ways; return its loss."""
-        done = self.budget.share()
-        if self.options.steps:
-            done = max(done, self.step / self.options.steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = RATE * (1 - done)
+        for group in self.optimiser.param_groups:  # by steps alone, so that a seed makes one net
+            group["lr"] = self.kind.rate * (1 - self.step / self.options.steps)
         queries, passages = self.draw()
         logits = similarities(self.net, queries, passages, self.kind.pooled) * self.log_scale.exp()
         right = torch.arange(len(queries), device=logits.device)
@@ -182,22 +196,6 @@ def fresh(seed: int) -> WordEncoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(**NET)
-
-
-def pairs(data: Path) -> Collection:
-    """Return all training pairs that share no text with the held-out file."""
-    held = read(data / "retrieval" / HELD_OUT, HELD_OUT)
-    return joined([apart(read(data / "retrieval" / name, name), held) for name in TRAIN])
-
-
-def split(every: Collection, seed: int) -> tuple[Collection, Collection]:
-    """Part a block of neighbouring passages, for choosing, from the rest that shares no text with it."""
-    wanted = min(CHOOSING, len(every.passages) // 4)
-    first = int(np.random.default_rng(seed).integers(0, len(every.passages) * 3 // 4 - wanted + 1))
-    chosen = range(first, first + wanted)
-    rest = [i for i in range(len(every.passages)) if i not in chosen]
-    left_out = every.part(chosen)
-    return apart(every.part(rest), left_out), left_out
 
 
 def rounded(net: WordEncoder) -> WordEncoder:
@@ -244,17 +242,21 @@ def data_rows(data: Path) -> list[dict[str, str]]:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add this recipe's own option."""
+    """Add what these recipes take beside the usual options."""
     what = "leave a block of training passages out, measure on it, publish nothing"
     parser.add_argument("--choose", action="store_true", help=what)
+    for knob, kind in KNOBS.items():
+        parser.add_argument(f"--{knob.replace('_', '-')}", type=kind, help="instead of the chosen value")
 
 
-def make(kind: Kind, steps: int, limits: list[str], argv: list[str] | None) -> Path:
+def make(kind: Kind, limits: list[str], argv: list[str] | None) -> Path:
     """Train, measure and publish one of the twins; return its folder."""
     options = _run.arguments(f"Train {kind.name} on Turkish questions and passages.", 8, configure, argv)
     if options.data is None:
         raise InputError("No data was given; --data wants the folder that holds retrieval/tquad_train.")
-    options.steps = steps if options.steps is None else options.steps
+    given = {knob: getattr(options, knob) for knob in KNOBS if getattr(options, knob) is not None}
+    kind = replace(kind, **given)
+    options.steps = kind.steps if options.steps is None else options.steps
     every, left_out = pairs(options.data), None
     if options.choose:
         every, left_out = split(every, options.seed)
@@ -277,7 +279,7 @@ def make(kind: Kind, steps: int, limits: list[str], argv: list[str] | None) -> P
         "command": f"python -m components.models.recipes.{module} --data DATA --steps {course.step}",
         "seed": options.seed, "steps": course.step, "cpu_seconds": round(course.spent),
         "data": data_rows(options.data),
-        "pairs": len(every.queries),
+        "pairs": len(every.queries), "knobs": {knob: getattr(kind, knob) for knob in KNOBS},
         "metrics": metrics,
         "float32": {"nDCG@10": exact["value"], "on": exact["on"]},
         "limits": [*SHARED_LIMITS, *limits],

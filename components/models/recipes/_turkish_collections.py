@@ -15,6 +15,9 @@ from components.numerics.ranking_scores import average_precision, ndcg, recall, 
 
 FILES = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
 SAMPLES = Path(__file__).resolve().parents[3] / "assets" / "samples" / "retrieval" / "turkish"
+TRAIN = {"tquad_train": "no licence file: trained and measured on, not redistributed", "enelpi_train": "MIT"}
+HELD_OUT = "tquad_dev"
+CHOOSING = 271  # passages for choosing, as many as in the held-out file
 RUN = 8  # equal words in a row that make two passages share text
 Metric = dict[str, Any]
 Scores = NDArray[np.float32]  # (queries, passages)
@@ -96,6 +99,22 @@ def joined(parts: Sequence[Collection]) -> Collection:
             for own in c.grades
         ),
     )
+
+
+def pairs(data: Path) -> Collection:
+    """Return all training pairs that share no text with the held-out file."""
+    held = read(data / "retrieval" / HELD_OUT, HELD_OUT)
+    return joined([apart(read(data / "retrieval" / name, name), held) for name in TRAIN])
+
+
+def split(every: Collection, seed: int) -> tuple[Collection, Collection]:
+    """Part a block of neighbouring passages, for choosing, from the rest that shares no text with it."""
+    wanted = min(CHOOSING, len(every.passages) // 4)
+    first = int(np.random.default_rng(seed).integers(0, len(every.passages) * 3 // 4 - wanted + 1))
+    chosen = range(first, first + wanted)
+    rest = [i for i in range(len(every.passages)) if i not in chosen]
+    left_out = every.part(chosen)
+    return apart(every.part(rest), left_out), left_out
 
 
 def late_scores(net: WordEncoder, collection: Collection) -> Scores:

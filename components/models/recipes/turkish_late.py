@@ -11,8 +11,7 @@ from typing import Any
 
 from components.models.recipes import _turkish
 
-KIND = _turkish.Kind("turkish-late", pooled=False)
-STEPS = 1500  # chosen on training passages that were left out (--choose)
+KIND = _turkish.Kind("turkish-late", pooled=False, steps=600, rate=1e-2, left_out=0.1, neighbours=16)
 LIMITS = [
     "",
 ]
@@ -25,7 +24,7 @@ def evaluate(model: Any, data: Path, work: Path) -> list[dict[str, Any]]:
 
 def main(argv: list[str] | None = None) -> Path:
     """Train, measure and publish; return the folder of the published model."""
-    return _turkish.make(KIND, STEPS, LIMITS, argv)
+    return _turkish.make(KIND, LIMITS, argv)
 
 
 if __name__ == "__main__":
