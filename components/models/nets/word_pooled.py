@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from components.models.nets.causal_lm import Block, CausalLM, Norm
 
 LENGTHS = (2, 4, 6, 9)  # words up to so many symbols are computed together, then those up to the canvas
+MULTIPLE = 64  # words a group in training
 MASKED = -1e4
 
 
@@ -47,20 +48,27 @@ class WordPooledLM(nn.Module):
         self.tell = nn.Linear(width, width, bias=False)
         self.norm = Norm(width)
 
-    def groups(self, words: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the indices of words (words, canvas) of like length and their ids without common filling."""
+    def groups(self, words: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield the indices of words (words, canvas) of like length, their ids without common filling.
+
+        In training every group is filled up with words that are there already, for a matrix product of a
+        new shape has to be planned first; the third value says which rows are no such repetition.
+        """
         lengths, least = (words != self.end).sum(1), 0
         for most in (*(size for size in LENGTHS if size < self.canvas), self.canvas):
             index = ((lengths > least) & (lengths <= most)).nonzero()[:, 0]
-            least = most
-            if len(index):
-                yield index, words[index, :most]
+            least, size = most, len(index)
+            if size:
+                if self.training:
+                    index = index[torch.arange(-(-size // MULTIPLE) * MULTIPLE, device=index.device) % size]
+                own = torch.arange(len(index), device=index.device) < size
+                yield index, words[index, :most], own
 
     def encode(self, words: Tensor) -> Tensor:
         """Return the vectors (words, width), of unit variance, of words (words, canvas), each seen alone."""
         unique, inverse = torch.unique(words, dim=0, return_inverse=True)
         parts, order = [], []
-        for index, ids in self.groups(unique):
+        for index, ids, own in self.groups(unique):
             start = F.layer_norm(self.prefix, (self.width,)).expand(len(ids), 1, -1)
             x = low(torch.cat([start, self.body.embed(ids)], 1))
             filling = F.pad(ids == self.end, (1, 0))[:, None, None]
@@ -68,8 +76,8 @@ class WordPooledLM(nn.Module):
             turn = self.body.turn(0, x.shape[1], x)
             for block in self.encoder_blocks:
                 x, _ = block(x, turn, mask)
-            parts.append(F.layer_norm(x[:, 0], (self.width,)))
-            order.append(index)
+            parts.append(F.layer_norm(x[own, 0], (self.width,)))
+            order.append(index[own])
         back = torch.empty_like(torch.cat(order)).scatter_(0, torch.cat(order),
                                                            torch.arange(len(unique), device=words.device))
         return torch.cat(parts)[back][inverse]
@@ -107,13 +115,13 @@ class WordPooledLM(nn.Module):
     def slots(self, states: Tensor, words: Tensor) -> Slots:
         """Return the filled slots of words (words, canvas) that are to follow states (words, width)."""
         found: list[Slots] = []
-        for index, ids in self.groups(words):
+        for index, ids, own in self.groups(words):
             size = min(ids.shape[1] + 1, self.canvas)
             written = self.write(states[index], ids[:, : size - 1])
             lengths = (ids != self.end).sum(1, keepdim=True)
             places = torch.arange(size, device=ids.device)
             # As many slots as symbols, and one for the end where the canvas is not full.
-            filled = places < (lengths + 1).clamp(max=self.canvas)
+            filled = (places < (lengths + 1).clamp(max=self.canvas)) & own[:, None]
             targets = F.pad(ids, (0, 1), value=self.end)[:, :size]
             found.append(Slots(written[filled], targets[filled], index[:, None].expand(-1, size)[filled],
                                places.expand(len(ids), -1)[filled]))  # fmt: skip

@@ -91,6 +91,17 @@ def test_words_are_encoded_alone_and_filling_changes_nothing(small):
     assert not torch.allclose(small.encode(word_units.padded([b" gardne"]))[0], together[1], atol=1e-2)
 
 
+def test_groups_filled_up_in_training_say_the_same(small):
+    words = word_units.padded(word_units.split(STORY))[None]
+    plain = small.slots(small.states(words[:, :-1])[0], words[0])
+    small.train()
+    filled = small.slots(small.states(words[:, :-1])[0], words[0])
+    small.eval()
+    assert torch.equal(plain.targets, filled.targets) and torch.equal(plain.word, filled.word)
+    assert torch.allclose(plain.states, filled.states, atol=1e-5)
+    assert len(plain.targets) == sum(min(16, len(w) + 1) for w in word_units.split(STORY))
+
+
 def test_nothing_later_reaches_a_word(small):
     words = word_units.padded(word_units.split("The man had a garden, an old one."))[None]
     nats, slots = small(words), small.slots(small.states(words[:, :-1])[0], words[0])
@@ -128,7 +139,8 @@ def test_pooled_and_rivals_are_judged_as_if_they_wrote(small):
     net = CausalLM(256, 16, 2, 2, 16, context=32).eval().requires_grad_(False)
     one = _word_measures.Rival(net, read_bytes, [bytes([i]) for i in range(256)])
     _, cost = _word_measures.rival(one, text)
-    assert cost / math.log(2) / len(text.encode()) == pytest.approx(bits_per_byte(net, read_bytes, text), rel=1e-4)
+    shown = bits_per_byte(net, read_bytes, text) * math.log(2) * len(text.encode())
+    assert cost == pytest.approx(shown, rel=1e-4)
 
     class Parrot(CausalLM):
         """Always expects `expected`, whatever it read."""
