@@ -79,6 +79,23 @@ def drill(objects: tuple[SceneObject, ...], seed: int, total: int) -> tuple[Ques
     return tuple(order[i % len(order)] for i in range(total))
 
 
+def meant(question: Question, objects: tuple[SceneObject, ...]) -> frozenset[int]:
+    """Return the ids of all objects that the question's last description fits: where to look last.
+
+    That is the second of the two in a question of kind `left`, and the nearest in one of kind `closest`.
+    """
+    if question.kind == "closest":
+        return frozenset({question.target})
+    said = question.text.split()
+    if question.kind == "left":
+        said = said[-1:]
+    colours = [word for word in said if word in COLOURS]
+    shapes = [shape for shape in SHAPES if shape in said or plural_of(shape) in said]
+    return frozenset(
+        o.id for o in objects if (not colours or o.colour in colours) and (not shapes or o.shape in shapes)
+    )
+
+
 def _piles(objects: tuple[SceneObject, ...], seed: int) -> list[list[Question]]:
     """Return every possible question, one list a kind, each in a random order; see `_balanced`."""
     rng = np.random.default_rng((seed, 77))

@@ -22,8 +22,8 @@ from components.settings import Settings
 
 ENCODER = "scene-vit"
 QUESTIONS = 2000
-BOTH_SIDES = 400
-GUESS_SCENES = 3000
+BOTH_SIDES = 280
+GUESS_SCENES = 2000
 WATCHED = 60
 LATE = 7  # ToDRE's layer, 7/8 of the depth
 
@@ -69,7 +69,8 @@ def answers(net: SceneVLM, taken: Exam, choose: Choose | None = None, keep: int 
             single = ((lesson.words[:, i : i + 1], lesson.ends[:, i : i + 1]) for i in range(len(questions)))
             said = torch.stack([_twice(net, visual, kept, *one_question) for one_question in single])
         else:
-            said = packed(net, visual, nothing, lesson.words, lesson.ends, kept, drop_before)[0][0].argmax(-1)
+            passed = packed(net, visual, nothing, lesson.words, lesson.ends, kept, drop_before)
+            said = passed.logits[0].argmax(-1)
         marked += [(q, net.words[int(code)] == q.answer) for q, code in zip(questions, said, strict=True)]
     return marked
 
@@ -77,7 +78,7 @@ def answers(net: SceneVLM, taken: Exam, choose: Choose | None = None, keep: int 
 def _twice(net: SceneVLM, visual: Tensor, kept: Tensor, ids: Tensor, ends: Tensor) -> Tensor:
     """Return the answer's id where the question stands before the picture and after it."""
     before = ids[:, 0, : int(ends[0, 0]) + 1]
-    return packed(net, visual, before, ids, ends, kept)[0][0, 0].argmax()
+    return packed(net, visual, before, ids, ends, kept).logits[0, 0].argmax()
 
 
 def _kept(net: SceneVLM, one: Seen, choose: Choose | None, keep: int) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from components.models.nets.scene_vlm import SceneVLM, look
 from components.models.recipes.scene_vit import fast_attention, pictures
-from components.numerics.scene_questions import KINDS, Question, SceneObject
+from components.numerics.scene_questions import KINDS, Question, SceneObject, meant
 from components.numerics.scene_shapes import COLOURS, TEXTURES
 from components.numerics.scenes import CLASSES, Scene
 
@@ -107,6 +107,17 @@ def asked(net: SceneVLM, questions: list[tuple[Question, ...]]) -> Asked:
     answers = torch.tensor([[net.codes[q.answer] for q in row] for row in questions], device=device)
     kinds = torch.tensor([[KINDS.index(q.kind) for q in row] for row in questions], device=device)
     return Asked(words, ends, answers, kinds)
+
+
+def looked_at(scenes: list[Seen], questions: list[tuple[Question, ...]]) -> Tensor:
+    """Return which patches show what each question means at its end (pictures, questions, patches)."""
+    shown = []
+    for one, row in zip(scenes, questions, strict=True):
+        fits = np.zeros((len(row), len(one.objects) + 1), dtype=np.bool_)  # the last column: no object
+        for i, question in enumerate(row):
+            fits[i, list(meant(question, one.objects))] = True
+        shown.append(fits[:, one.labels.owner])
+    return torch.from_numpy(np.stack(shown))
 
 
 def texts_before(net: SceneVLM, questions: list[tuple[Question, ...]], rng: np.random.Generator) -> Tensor:

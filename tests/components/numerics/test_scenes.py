@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.errors import InputError
-from components.numerics.scene_questions import KINDS, NUMBERS, ask, drill, plural_of, words
+from components.numerics.scene_questions import KINDS, NUMBERS, ask, drill, meant, plural_of, words
 from components.numerics.scene_shapes import COLOURS, SHAPES, TEXTURES, frame, lettering, outline, pattern
 from components.numerics.scenes import (
     CLASSES,
@@ -218,6 +218,25 @@ def test_a_drill_asks_all_kinds_by_turns_and_is_true():
         assert set(ask(made.objects, made.seed)) == set(asked[: len(first)])
         longer = drill(made.objects, made.seed, len(everything) + 3)
         assert longer[-3:] == longer[:3]
+
+
+def test_what_a_question_means_are_the_objects_its_words_fit():
+    for made in SCENES:
+        things = [facts(made, o) for o in made.objects]
+        for question in drill(made.objects, made.seed, 60):
+            ids = meant(question, made.objects)
+            said = question.text.split()
+            if question.kind == "closest":
+                assert ids == {max(things, key=lambda t: t["disparity"])["id"]}
+            elif question.kind == "left":
+                assert ids == {t["id"] for t in named(things, said[6:])}
+                assert len(ids) == 1 and question.target not in ids
+            else:
+                assert ids == {t["id"] for t in named(things, said[2:])}
+            if question.kind == "count":
+                assert NUMBERS.index(question.answer) == len(ids)
+            if question.kind == "exists":
+                assert (question.answer == "yes") == bool(ids)
 
 
 def test_what_does_not_fit_is_refused():
