@@ -253,6 +253,8 @@ def limits(metrics: list[dict[str, Any]]) -> list[str]:
         " other form gets some word, not an answer.",
         f"Trained on generated scenes through the frozen encoder {ENCODER}: on photographs its answers mean"
         " nothing.",
+        f"In training, one head of layer {HINTS_AFTER + 1} was taught to look at the objects that a question"
+        " means, and patches were told their object's words and middle: how it attends was partly taught.",
         f"The style {HELD_OUT_STYLE} was never trained on, by the encoder or by this model; its figures stand"
         " apart.",
     ]
