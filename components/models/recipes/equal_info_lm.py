@@ -4,7 +4,7 @@
 
 `byte-lm` has to be there. Windows depend on nothing outside of them, so what all 65,536 codes mean is found
 once and the text is cut by looking up. A twin learns from the plain arithmetic code of the same text, for a
-third of the time; of it only the curve is kept.
+quarter of the time; of it only the curve is kept.
 """
 
 import argparse
@@ -33,8 +33,8 @@ from components.settings import Settings
 
 NAME, MODULE, M1 = "equal-info-lm", "equal_info_lm", "byte-lm"
 NET: dict[str, Any] = {**BODY, "context": 256}
-TEXT, TWIN_TEXT = 12_000_000, 2_000_000  # bytes of novels that are compressed
-TWIN_SHARE = 1 / 3  # of the minutes
+TEXT, TWIN_TEXT = 6_000_000, 1_200_000  # bytes of novels that are compressed
+TWIN_SHARE = 1 / 4  # of the minutes
 PLAIN = 20_000  # bytes of every held-out book for the plain arithmetic code
 LONGEST = 32
 Codes = NDArray[np.uint16]
