@@ -105,7 +105,9 @@ class LexinvariantLM(nn.Module):
         """Return orthonormal rows (batch, symbols, 32), one table a sequence; seeded if asked."""
         chance = None if seed is None else torch.Generator().manual_seed(seed)
         draw = torch.randn(batch, ROW, self.symbols, generator=chance)
-        rows: Tensor = torch.linalg.qr(draw)[0].transpose(1, 2).contiguous()
+        # QR alone fixes the signs of its columns by their place, which would tell the symbols apart.
+        signs = torch.randint(0, 2, (batch, 1, self.symbols), generator=chance) * 2.0 - 1
+        rows: Tensor = (torch.linalg.qr(draw)[0] * signs).transpose(1, 2).contiguous()
         return rows.to(self.start.device)
 
     def rows(self, batch: int) -> Tensor:

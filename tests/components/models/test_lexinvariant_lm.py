@@ -15,6 +15,7 @@ from components.models.recipes import _lexinvariant_training as training
 from components.models.recipes import lexinvariant_lm, lexinvariant_twin
 from components.numerics import substitution
 
+KEY_FLOOR = 0.85  # of the story's characters
 SMALL = {"width": 192, "depth": 2, "hidden": 64, "context": 64}
 
 
@@ -78,6 +79,15 @@ def test_fresh_rows_are_orthonormal_and_new_for_every_sequence(net):
     assert (rows[0] - rows[1]).abs().max() > 0.1
     assert torch.equal(rows, net.fresh_rows(4, 5))
     assert not torch.equal(rows, net.fresh_rows(4, 6))
+
+
+def test_rows_do_not_tell_the_symbols_apart(net):
+    """Over draws no entry leans to either sign, on its own or beside another: signs of QR's columns would."""
+    draws = net.fresh_rows(4000, 8)
+    noise = 1 / math.sqrt(len(draws))
+    assert draws.mean(0).abs().max() * math.sqrt(ROW) < 5 * noise
+    assert (draws > 0).float().mean(0).sub(0.5).abs().max() < 2.5 * noise
+    assert torch.linalg.det(draws).mean().abs() < 5 * noise
 
 
 def test_permuting_symbols_and_rows_together_changes_nothing(net, tokens):
@@ -195,10 +205,12 @@ def made_data(tmp_path):
 def test_three_steps_of_both_recipes_train_resume_and_publish(tmp_path, monkeypatch, made_data):
     monkeypatch.setattr(training, "NET", {**SMALL, "symbols": 32, "depth": 1})
     monkeypatch.setattr(training, "DEV", 1000)
-    monkeypatch.setattr(training, "TOKENS", 1024)
+    monkeypatch.setattr(training, "TOKENS", 256)
+    monkeypatch.setattr(training, "CURRICULUM", ((0.0, 64), (0.5, 128)))
+    monkeypatch.setattr(scores, "LENGTHS", (60,))
     for recipe in (lexinvariant_lm, lexinvariant_twin):
-        monkeypatch.setattr(recipe, "WINDOWS", 4)
-        monkeypatch.setattr(recipe, "LOOK_UPS", 4)
+        monkeypatch.setattr(recipe, "WINDOWS", 2)
+        monkeypatch.setattr(recipe, "LOOK_UPS", 2)
     monkeypatch.setattr(lexinvariant_lm, "CIPHERS", 2)
     out, work = tmp_path / "out", tmp_path / "work"
     options = ["--data", str(made_data), "--out", str(out), "--work", str(work), "--minutes", "5"]
@@ -221,3 +233,56 @@ def test_three_steps_of_both_recipes_train_resume_and_publish(tmp_path, monkeypa
     for metric, stated in zip(again, card["metrics"], strict=True):
         assert metric["value"] == pytest.approx(stated["value"], rel=0.05, abs=0.01), metric["name"]
     assert any("ratio" in m["name"] for m in again)
+
+
+STORY = """The old man who kept the lighthouse had a boat, and every morning before the sun was up he would
+row across the bay to the village and back again. He said that the sea was his only friend, and that it had
+never told him a lie. When the children asked him what he did in the winter, he laughed and said, 'I mend the
+nets, and I read the three books that my mother left me, and then I begin again with the first.' One night in
+the month of October there came such a storm as nobody could remember. The rain beat upon the windows, the
+wind shook the doors, and the people in the village could not see the light at all. They waited until the
+morning, and then the strongest of them took a boat and went over to the rock. They found him sitting by the
+lamp, with his coat about his shoulders, and he was holding the great wheel with both of his hands. 'It would
+not turn by itself any more,' he said, 'and so I turned it.' He had been there all through the night, and not
+one ship was lost. After that there was always somebody who went across the water with him."""
+
+
+@pytest.fixture(scope="module")
+def story():
+    return torch.from_numpy(substitution.symbols(STORY)[:512])[None]
+
+
+def test_shipped_weights_read_ciphers(models):
+    net = models.get("lexinvariant-lm")
+    plain = substitution.symbols(STORY)
+    ours, simple = [], []
+    for seed in range(2):
+        key = substitution.fresh_key(seed)
+        cipher = substitution.encipher(plain, key)
+        ours.append(substitution.key_accuracy(cipher, scores.read_cipher(net, cipher, seed), key))
+        simple.append(substitution.key_accuracy(cipher, substitution.frequency_guess(cipher), key))
+    assert np.mean(ours) > KEY_FLOOR
+    assert np.mean(ours) > np.mean(simple) + 0.2
+
+
+def test_shipped_weights_learn_in_context_and_a_cipher_does_not_hurt_them(models, story):
+    net, twin = models.get("lexinvariant-lm"), models.get("lexinvariant-twin")
+    cipher = scores.enciphered(story, 3)
+    plain = scores.losses(net, story)[0]
+    assert scores.invariance(net, story, 0) <= 1e-5
+    assert plain[:32].mean() > plain[-128:].mean() + 0.8
+    assert plain[-128:].mean() < 3.6
+    assert float(scores.losses(net, cipher, 4).mean()) == pytest.approx(float(plain.mean()), abs=0.15)
+    assert scores.losses(twin, story).mean() < plain.mean()
+    assert scores.losses(twin, cipher).mean() > 5  # worse than a guess
+
+
+def test_shipped_cards_agree_about_the_twin(models):
+    card = models.card("lexinvariant-lm")
+    ratios = [m["value"] for m in card["metrics"] if m["name"].startswith("perplexity ratio")]
+    assert len(ratios) == len(scores.BUCKETS)
+    assert ratios[-1] < ratios[0]
+    assert card["bytes"] <= 8 << 20
+    twin = models.get("lexinvariant-twin")
+    body = models.get("lexinvariant-lm").body
+    assert [p.shape for p in twin.body.parameters()] == [p.shape for p in body.parameters()]
