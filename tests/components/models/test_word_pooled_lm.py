@@ -161,6 +161,17 @@ def test_pooled_and_rivals_are_judged_as_if_they_wrote(small):
     assert words[0] == "The"
 
 
+def test_windows_judge_everything_once_with_half_a_context_before():
+    assert _word_measures.windows(7, 4) == [(0, 0, 2), (0, 2, 4), (2, 4, 6), (4, 6, 7)]
+
+
+def test_what_lengthens_a_word():
+    longer = {b"ing", b"X", "é".encode(), "ж".encode(), b"\xa9"}
+    shorter = {b" the", b".", b"7", b"\n", "’".encode(), "—".encode(), b""}
+    assert all(map(_word_measures.lengthens, longer))
+    assert not any(map(_word_measures.lengthens, shorter))
+
+
 def test_accuracy_falls_into_buckets_of_frequency():
     rows = _word_measures.accuracies({"x": np.array([True, False, True, True])}, np.array([0, 5, 10, 500]))
     found = {m["on"]: (m["value"], m["n"]) for m in rows}
