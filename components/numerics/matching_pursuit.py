@@ -64,10 +64,9 @@ def _pursue(targets: NDArray[np.float64], unit: NDArray[np.float64], k: int
     upper = np.tile(np.eye(k), (count, 1, 1))
     shares, left = np.zeros((count, k)), np.zeros((count, k))
     rest = targets.copy()
-    taken = np.zeros((count, len(unit)), bool)
     smallest = 1e-12 * np.linalg.norm(targets, axis=1)
     for step in range(k):
-        fit = np.where(taken, -1.0, np.abs(rest @ unit.T))
+        fit = np.abs(rest @ unit.T)  # nothing along those already chosen
         best = fit.argmax(1)
         atom = unit[best]
         fresh, along = atom, np.zeros((count, step))
@@ -84,7 +83,6 @@ def _pursue(targets: NDArray[np.float64], unit: NDArray[np.float64], k: int
         shares[:, step] = (direction * rest).sum(1)
         rest = rest - shares[:, step, None] * direction
         chosen[useful, step] = best[useful]
-        taken[every, best] = True
         left[:, step] = np.linalg.norm(rest, axis=1)
     weights = np.linalg.solve(upper, shares[..., None])[..., 0]
     return chosen, np.where(chosen >= 0, weights, 0.0), left
