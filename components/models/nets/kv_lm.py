@@ -16,7 +16,7 @@ from torch import Tensor
 
 from components.models.nets.causal_lm import Block, CausalLM, Past, rotate
 
-FILLER_SPREAD = 0.1  # how far the rows of one class of words lie from their middle
+FILLER_SPREAD = 0.05  # how far the rows of one class of words lie from their middle
 
 Ids = NDArray[np.int64]
 Floats = NDArray[np.float32]

@@ -17,7 +17,7 @@ from components.numerics.threads import FILLERS, FIRST_FILLER, QUERY, SEPARATOR,
 
 Ids = NDArray[np.int64]
 LINKED = (0.0, 0.5, 0.9, 0.95)  # how likely a pair goes on from the one before: one of these a haystack
-LONGEST_FILLING = 24  # tokens
+LONGEST_FILLING = 32  # tokens
 FILLER_WEIGHT = 0.1  # of the loss at fillers
 GOES_ON = 0.95  # how likely the tail follows a thread on
 

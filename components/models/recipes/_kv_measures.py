@@ -15,7 +15,7 @@ LENGTHS = (8, 16, 32, 64, 128, 256, 400, 512)  # pairs
 HOPS = (1, 4, 12)
 THREADS = 200  # a cell
 AT_ONCE = 8  # haystacks in one batch
-WINDOW, BLOCK, SHARES = 16, 6, (4, 16, 64)
+WINDOW, BLOCK, SHARES = 16, 6, (4, 16, 64)  # tokens, tokens, one of so many blocks is kept
 PROBES: dict[str, Callable[[NDArray[np.floating]], NDArray[np.float64]]] = {
     "activation-aware": kv_blocks.activation_probe,
     "activation-aware, squared": lambda q: kv_blocks.activation_probe(q, 2.0),
@@ -90,7 +90,7 @@ def guessing(pairs: int, threads: int = THREADS) -> Row:
     return row(name, float(np.mean(hits)), threads, f"{pairs} pairs")
 
 
-def kept_tokens(policy: str, share: int, seed: int, by: str) -> Callable[..., NDArray[np.int64]]:
+def kept_tokens(policy: str, share: int, seed: int, by: str = "max") -> Callable[..., NDArray[np.int64]]:
     """Return the choice of a policy that keeps one of `share` blocks a layer: for `KeyValueLM.window`."""
 
     def choose(layer: int, queries: NDArray[np.floating], keys: NDArray[np.floating]) -> NDArray[np.int64]:
@@ -110,18 +110,19 @@ def kept_tokens(policy: str, share: int, seed: int, by: str) -> Callable[..., ND
 
 
 def budget_trials(net: KeyValueLM, policies: tuple[str, ...], shares: tuple[int, ...] = SHARES,
-                  trials: int = THREADS, like: bool = True, by: str = "mean", pairs: int = 256,
+                  trials: int = THREADS, like: bool = True, by: str = "max", pairs: int = 256,
                   first: int = HELD_OUT) -> list[Row]:
     """Return how often the window's last token gets its value, by policy and share of the cache kept.
 
-    The window's other tokens are fillers, or, not `like` one another, symbols that are not in the haystack.
+    The window's other tokens, and a window of the same kind that was read before it, are fillers or, not
+    `like` one another, symbols that are not in the haystack.
     """
     right: dict[tuple[str, int], list[bool]] = {}
     for seed in range(first, first + trials):
         stack = haystack(pairs, seed)
         others = None if like else np.setdiff1d(np.arange(SYMBOLS), stack.pairs)
-        asked = window(int(stack.starts[0]), WINDOW, seed, others)
-        cache = net.prefill(stack.tokens)
+        both = window(int(stack.starts[0]), 2 * WINDOW, seed, others)
+        cache, asked = net.prefill(np.concatenate([stack.tokens, both[:WINDOW]])), both[WINDOW:]
         for policy, share in [("full", 1), *((p, s) for s in shares for p in policies)]:
             choose = None if policy == "full" else kept_tokens(policy, share, seed, by)
             logits, _ = net.window(cache, asked, choose)
