@@ -129,16 +129,25 @@ def _row(name: str, value: float, n: int, on: str, unit: str = "bits") -> dict[s
     return {"name": name, "value": round(value, 4), "unit": unit, "n": n, "on": on}
 
 
-def run(options: argparse.Namespace, store: ModelStore) -> tuple[Training, Training, float]:
-    """Compress and train both models; return them and the processor seconds that compressing took."""
+def compress(options: argparse.Namespace, store: ModelStore) -> tuple[CodeBook, Codes, Codes, float]:
+    """Return the book, both streams and the processor seconds they took, in this run or an earlier one."""
     work, began = Path(options.work), time.process_time()
     source = (folder_of(options.data) / "novels_train.txt").read_bytes()
     m1 = store.get(M1)
     book = make_book(m1, work)
     windows = window_stream(book, source[:TEXT], work / f"{NAME}-windows.npy")
     plain = plain_stream(m1, source[:TWIN_TEXT], work / f"{NAME}-plain.npy")
-    compressing = time.process_time() - began
-    print(f"{len(windows)} windows, {compressing:.0f} s", flush=True)
+    spent = work / f"{NAME}-seconds.json"
+    if not spent.exists():
+        spent.write_text(json.dumps(time.process_time() - began))
+    seconds: float = json.loads(spent.read_text())
+    print(f"{len(windows)} windows, {len(plain)} of the plain code, {seconds:.0f} s", flush=True)
+    return book, windows, plain, seconds
+
+
+def run(options: argparse.Namespace, store: ModelStore) -> tuple[Training, Training, float]:
+    """Compress and train both models; return them and the processor seconds that compressing took."""
+    book, windows, plain, compressing = compress(options, store)
     size = sum(map(len, book.texts))
     found = []
     for name, stream, share in ((NAME, windows, 1.0), (f"{NAME}-twin", plain, TWIN_SHARE)):

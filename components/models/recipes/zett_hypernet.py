@@ -34,11 +34,11 @@ from components.settings import Settings
 
 NAME, MODULE, BASE, DONOR = "zett-hypernet", "zett_hypernet", "bpe-lm", "unigram-lm"
 NET: dict[str, Any] = {"width": 192, "depth": 2, "heads": 3, "hidden": 384, "pieces": PIECES}
-RATE = 0.006
+RATE = 0.01
 SEQUENCES, LENGTH = 16, 128  # of a step
 NEGATIVES = 512  # tokens that stand in the softmax beside those of the step
 TOKENIZER_STEPS = 4  # steps with one tokenizer
-WARM_STEPS = 60  # steps on splits of the model's own tokens
+WARM_STEPS = 40  # steps on splits of the model's own tokens
 SPLITS = 1024  # tokens of such a step
 SHARED = 0.5  # weight of the squared error on shared tokens
 TEXT = 12_000_000  # characters of novels
