@@ -11,9 +11,11 @@ from typing import Any
 
 from components.models.recipes import _turkish
 
-KIND = _turkish.Kind("turkish-dense", pooled=True, steps=600, rate=1e-2, left_out=0.1, neighbours=16)
+KIND = _turkish.Kind("turkish-dense", pooled=True, steps=1200, rate=5e-3, left_out=0.3, neighbours=4)
 LIMITS = [
-    "",
+    "It is there to be compared with turkish-late, which has the same parameters and data: one vector of 64 "
+    "numbers cannot hold a passage's words, and BM25 is far ahead of it.",
+    "On the sample corpus, another domain, it finds no better than before training.",
 ]
 
 

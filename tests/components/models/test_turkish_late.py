@@ -1,0 +1,269 @@
+"""The Turkish word encoder: letters to vectors by hand, MaxSim by brute force; its recipe; what ships."""
+
+import argparse
+import json
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from components.models import ModelStore
+from components.models.nets.word_encoder import buckets_of, build, ngrams_of, turkish_lower, words_of
+from components.models.recipes import _turkish, turkish_late
+from components.models.recipes._turkish_collections import (
+    SAMPLES,
+    Collection,
+    apart,
+    bm25_scores,
+    dense_scores,
+    figures,
+    late_scores,
+    read,
+)
+from components.numerics.late_interaction import max_sim
+
+TEXTS = [
+    "Işık, İzmir'den IĞDIR'a saniyede kaç kilometre yol alır?",
+    "Ay",
+    "",
+    "Kitap kitaba kitaptan kitaplık kitapçı; " * 9,
+    "Su 100 derecede kaynar, 0 derecede donar.",
+]
+
+
+@pytest.fixture(scope="module")
+def net():
+    torch.manual_seed(1)
+    net = build(buckets=500, dim=16, kernel=5, groups=4).eval().requires_grad_(False)
+    torch.nn.init.normal_(net.weigh.weight)  # so that words weigh differently
+    return net
+
+
+def crc32_by_bits(data: bytes) -> int:
+    """The CRC of ISO 3309, bit by bit."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0xEDB88320 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def test_turkish_casing_and_spans():
+    assert turkish_lower("IŞIK İZMİR") == "ışık izmir"
+    assert turkish_lower(unicodedata.normalize("NFD", "İĞÜŞ")) == "iğüş"
+    for text in (TEXTS[0], unicodedata.normalize("NFD", TEXTS[0])):
+        words, spans = words_of(text)
+        expected = ("ışık", "izmir", "den", "ığdır", "a", "saniyede", "kaç", "kilometre", "yol", "alır")
+        assert words == expected
+        assert [turkish_lower(text[a:b]) for a, b in spans] == list(words)
+    assert words_of("…!")[0] == () and words_of("…!")[1].shape == (0, 2)
+
+
+def test_ngrams_and_their_buckets_by_hand():
+    assert ngrams_of("su") == ("<su", "su>", "<su>")
+    assert ngrams_of("a") == ("<a>",)
+    assert ngrams_of("ağaç") == (
+        "<ağ", "ağa", "ğaç", "aç>", "<ağa", "ağaç", "ğaç>", "<ağaç", "ağaç>",
+    )  # fmt: skip
+    for word in ("su", "ağaç", "x" * 500):
+        by_hand = tuple(crc32_by_bits(gram.encode("utf-8")) % 500 for gram in ngrams_of(word))
+        assert buckets_of(word, 500) == by_hand
+
+
+def state_by_hand(net, words, place):
+    """One word's state before normalisation, in plain loops over n-grams, neighbours and channels."""
+    table = net.grams.weight.numpy().astype(np.float64)
+    rows = {i: table[list(buckets_of(w, 500))].mean(0) for i, w in enumerate(words)}
+    kernel, bias = net.mix.weight.numpy().astype(np.float64), net.mix.bias.numpy()
+    heard = np.zeros(16)
+    for out in range(16):
+        group = out // 4 * 4  # four groups of four channels
+        for offset in range(-2, 3):
+            if place + offset in rows:
+                heard[out] += kernel[out, :, offset + 2] @ rows[place + offset][group : group + 4]
+        heard[out] += bias[out]
+    gelu = torch.nn.functional.gelu(torch.from_numpy(heard)).numpy()
+    mixed = rows[place] + gelu
+    logit = float((net.weigh.weight.numpy() @ mixed + net.weigh.bias.numpy())[0])
+    return net.project.weight.numpy() @ mixed + net.project.bias.numpy(), np.log1p(np.exp(logit))
+
+
+def test_states_weights_and_means_equal_the_net_written_out(net):
+    found = net.encode(TEXTS)
+    for i, text in enumerate(TEXTS):
+        words = words_of(text)[0]
+        by_hand = [state_by_hand(net, words, place) for place in range(len(words))]
+        assert found.tokens_of(i) == words
+        if not words:
+            assert not found.means[i].any()
+            continue
+        states, weights = np.stack([s for s, _ in by_hand]), np.array([w for _, w in by_hand])
+        normal = states / np.linalg.norm(states, axis=1, keepdims=True)
+        np.testing.assert_allclose(found.states_of(i), normal, atol=2e-5)
+        np.testing.assert_allclose(found.weights_of(i), weights, atol=2e-5)
+        mean = weights @ states
+        np.testing.assert_allclose(found.means[i], mean / np.linalg.norm(mean), atol=2e-5)
+        assert [text[a:b] for a, b in found.spans_of(i)] == [text[a:b] for a, b in words_of(text)[1]]
+    np.testing.assert_allclose(net.mean_vectors(TEXTS), found.means, atol=1e-6)
+    assert list(net.count(TEXTS)) == list(np.diff(found.starts))
+    assert found.nbytes > found.states.nbytes
+
+
+def test_a_word_is_seen_two_words_to_each_side_and_no_further(net):
+    words = [f"kelime{i}" for i in range(12)]
+    before = net.encode([" ".join(words)]).states
+    words[6] = "başka"
+    moved = np.abs(net.encode([" ".join(words)]).states - before).max(axis=1) > 1e-6
+    assert list(np.flatnonzero(moved)) == [4, 5, 6, 7, 8]
+
+
+def max_sim_by_hand(query, document, weights):
+    total = 0.0
+    for vector, weight in zip(query, weights, strict=True):
+        total += weight * max(float(vector @ other) for other in document)
+    return total / weights.sum()
+
+
+def test_folded_weights_make_max_sim_the_score_that_training_used(net):
+    questions, passages = [TEXTS[0], TEXTS[1], TEXTS[4]], [TEXTS[3], TEXTS[4], TEXTS[0]]
+    asked, plain, documents = net.encode_queries(questions), net.encode(questions), net.encode(passages)
+    words = [[words_of(t)[0] for t in texts] for texts in (questions, passages)]
+    trained = _turkish.similarities(net, *words, pooled=False).numpy()
+    pooled = _turkish.similarities(net, *words, pooled=True).numpy()
+    for i in range(3):
+        scores = max_sim(asked.states_of(i), documents.states, documents.starts)
+        for j in range(3):
+            by_hand = max_sim_by_hand(plain.states_of(i), documents.states_of(j), plain.weights_of(i))
+            assert trained[i, j] == pytest.approx(by_hand, abs=1e-5)
+            assert scores[j] == pytest.approx(by_hand * len(plain.tokens_of(i)), abs=1e-4)
+            assert pooled[i, j] == pytest.approx(float(plain.means[i] @ documents.means[j]), abs=1e-5)
+    assert np.std(plain.weights_of(0)) > 0.01  # otherwise the weights are not tested
+
+
+COLLECTION = Collection(
+    "made",
+    ("bir iki üç dört beş altı yedi sekiz dokuz on", "ay dünyanın uydusudur", "su yüz derecede kaynar"),
+    ("on sayısı nedir", "ayın adı nedir", "su kaç derecede kaynar"),
+    ({0: 1}, {1: 1}, {2: 1}),
+)
+
+
+def test_text_shared_with_the_held_out_file_is_not_trained_on():
+    shifted = "sıfır BİR iki üç dört beş altı yedi sekiz"  # eight words in a row
+    held = Collection("held", (shifted,), ("Su kaç derecede kaynar?",), ({0: 1},))
+    left = apart(COLLECTION, held)
+    assert left.passages == COLLECTION.passages[1:]
+    assert left.queries == ("ayın adı nedir",) and left.grades == ({0: 1},)
+    seven = Collection("held", ("sıfır bir iki üç dört beş altı yedi",), ("?",), ({0: 1},))
+    assert apart(COLLECTION, seven).passages == COLLECTION.passages
+
+
+def test_figures_by_hand():
+    scores = np.array([[3, 2, 1], [3, 2, 1], [3, 2, 1]], dtype=np.float32)
+    found = {m["name"]: m["value"] for m in figures(scores, COLLECTION, "made")}
+    assert found["nDCG@10"] == pytest.approx(100 * (1 + 1 / np.log2(3) + 0.5) / 3, abs=0.01)
+    assert found["mAP"] == pytest.approx(100 * (1 + 1 / 2 + 1 / 3) / 3, abs=0.01)
+    assert bm25_scores(COLLECTION).argmax(1).tolist() == [0, 1, 2]
+
+
+def made_data(folder: Path) -> Path:
+    """Two training sets and a held-out one of invented facts, in BEIR's layout."""
+    for start, name in ((0, "tquad_train"), (40, "enelpi_train"), (80, "tquad_dev")):
+        place = folder / "retrieval" / name
+        place.mkdir(parents=True)
+        rows = range(start, start + (40 if start < 80 else 6))
+        corpus = [{"_id": f"d{i}", "text": f"Kent{i} nüfusu {i}00 kişidir ve köy{i} yanında."} for i in rows]
+        queries = [{"_id": f"q{i}", "text": f"Kent{i} nüfusu kaçtır?"} for i in rows]
+        for file, lines in (("corpus.jsonl", corpus), ("queries.jsonl", queries)):
+            (place / file).write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+        lines = ["query-id\tcorpus-id\tscore", *(f"q{i}\td{i}\t1" for i in rows)]
+        (place / "qrels.tsv").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+def course(work, resume):
+    options = argparse.Namespace(minutes=9, steps=4, seed=0, work=work, device="cpu", resume=resume)
+    return _turkish.Course(turkish_late.KIND, COLLECTION, options)
+
+
+def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
+    straight, parted = course(tmp_path / "a", False), course(tmp_path / "b", False)
+    for _ in range(4):
+        straight.advance()
+    for _ in range(2):
+        parted.advance()
+    parted.save()
+    again = course(tmp_path / "b", True)
+    assert again.step == 2
+    for _ in range(2):
+        again.advance()
+    for name, tensor in straight.net.state_dict().items():
+        assert torch.equal(tensor, again.net.state_dict()[name]), name
+    assert not torch.equal(straight.net.grams.weight, _turkish.fresh(0).grams.weight)
+
+
+def test_the_recipe_trains_resumes_and_publishes(tmp_path):
+    data = made_data(tmp_path / "data")
+    options = ["--data", str(data), "--work", str(tmp_path / "work"), "--out", str(tmp_path / "out")]
+    turkish_late.main([*options, "--steps", "2", "--choose"])
+    assert not (tmp_path / "out").exists()
+    folder = turkish_late.main([*options, "--steps", "3", "--resume"])
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    assert card["steps"] == 3
+    assert {"nDCG@10", "baseline BM25: nDCG@10", "baseline untrained net: nDCG@10"} <= {
+        m["name"] for m in card["metrics"]
+    }
+    assert {m["n"] for m in card["metrics"]} == {6, 148}
+    net = ModelStore(folder=tmp_path / "out").get("turkish-late")
+    assert net.encode(["Ankara nerede?"]).states.shape == (2, 64)
+    before, after = _turkish.fresh(0).grams.weight.detach(), net.grams.weight
+    assert float((before - after).abs().max()) > 1e-3  # beyond float16's rounding
+
+
+def test_what_ships_finds_better_than_its_means_and_untrained(models):
+    net, card = models.get("turkish-late"), models.card("turkish-late")
+    assert card["parameters"] == sum(p.numel() for p in net.parameters()) <= 1_500_000
+    assert not net.training and not any(p.requires_grad for p in net.parameters())
+    samples = read(SAMPLES, "samples")
+    found = figures(late_scores(net, samples), samples, "samples")[0]["value"]
+    stated = {(m["name"], m["n"]): m["value"] for m in card["metrics"]}
+    assert found == pytest.approx(stated["nDCG@10", 148], abs=0.3)
+    assert found > figures(dense_scores(net, samples), samples, "")[0]["value"] + 10
+    assert found > figures(late_scores(_turkish.fresh(0), samples), samples, "")[0]["value"]
+
+
+HISTORY = Collection(
+    "written for this test",
+    (
+        "Mimar Sinan 1490 yılına doğru Kayseri'nin Ağırnas köyünde dünyaya geldi ve Selimiye Camii'ni yaptı.",
+        "Mimar Sinan'ın öğrencisi Sedefkâr Mehmed Ağa, Sultanahmet Camii'ni yedi yılda tamamladı.",
+        "Harezmi cebir üzerine yazdığı kitabı Bağdat'ta, Beytü'l-Hikme'de kaleme aldı.",
+        "Beytü'l-Hikme'de Yunanca eserler Arapçaya çevriliyor, çevirmenlere maaş ödeniyordu.",
+        "Uluğ Bey'in Semerkant'taki gözlemevinde yıldızların yerleri yeniden ölçüldü.",
+        "Ali Kuşçu, Semerkant'tan sonra İstanbul'a geldi ve Ayasofya'da matematik dersi verdi.",
+        "Piri Reis 1513 tarihli haritasını ceylan derisi üzerine çizdi ve padişaha sundu.",
+        "Kâtip Çelebi'nin Cihannüma adlı eseri İbrahim Müteferrika tarafından basıldı.",
+    ),
+    (
+        "Mimar Sinan nerede doğmuştur?",
+        "Sultanahmet Camii'nin mimarı kimdir?",
+        "Harezmi cebir kitabını nerede yazmıştır?",
+        "Yunanca eserler nerede Arapçaya çevrilmiştir?",
+        "Uluğ Bey'in rasathanesi hangi şehirdedir?",
+        "Ali Kuşçu İstanbul'da hangi dersi vermiştir?",
+        "Piri Reis haritasını hangi yılda çizmiştir?",
+        "Cihannüma'yı kim basmıştır?",
+    ),
+    tuple({i: 1} for i in range(8)),
+)
+
+
+def test_what_ships_answers_questions_written_here(models):
+    scores = late_scores(models.get("turkish-late"), HISTORY)
+    assert sum(scores.argmax(1) == np.arange(8)) >= 7
+    plain = models.get("turkish-late").encode(HISTORY.queries[:1])
+    weights = dict(zip(plain.tokens, plain.weights, strict=True))
+    assert weights["sinan"] > 1.5 * weights["nerede"]  # the name says which passage, the question word not
