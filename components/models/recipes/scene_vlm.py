@@ -197,7 +197,7 @@ class Training:
             one.step()
         self.step += 1
 
-    def run(self, every: int = 50) -> None:
+    def run(self, every: int = 25) -> None:
         """Train until the budget ends, printing the mean loss and the right answers of every kind."""
         hits, counts, total, since = torch.zeros(len(KINDS)), torch.zeros(len(KINDS)), 0.0, 0
         while self.budget.left(self.step):
