@@ -104,6 +104,7 @@ def evaluate(model: Any, data: Path, work: Path, store: ModelStore | None = None
             _row("bit compression", 8 * length / (16 * windows), int(windows), both, "times"),
             _row("windows that are one byte verbatim", 100 * raw / windows, int(windows), both, "%"),
             _row("bytes that do not come back", lost_bytes, int(length), both, "bytes"),
+            _row("different texts among all codes", len(set(model.book.texts)), 1 << 16, "its book", "texts"),
             _plain_row(texts, store or ModelStore(Settings(threads=1)))]  # fmt: skip
 
 

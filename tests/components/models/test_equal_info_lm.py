@@ -15,10 +15,13 @@ from components.models.nets.equal_info import EqualInfoLM, halves_of
 from components.models.neural_coding import book_of, counts_after, predictor, shares_along
 from components.models.recipes import equal_info_lm
 from components.models.recipes._run import publish
+from components.models.recipes._text_lm import token_losses
+from components.models.store import BUNDLED
 from components.numerics.arithmetic_coding import TOTAL, decode, encode, own_shares
 from components.numerics.equal_info import CodeBook, Windows
 from components.settings import Settings
 
+SAMPLES = BUNDLED.parent / "samples" / "text"
 TINY = {"width": 32, "depth": 1, "heads": 1, "hidden": 32, "context": 16}
 WORDS = ["the", "a", "garden", "secret", "robin", "said", "came", "through", "wall", "very", "was"]
 
@@ -182,3 +185,26 @@ def test_a_book_is_kept_for_the_next_run(m1, tmp_path):
     small = CodeBook([b"ab"] + [bytes([i]) for i in range(256)])
     (tmp_path / "equal-info-book.json").write_text(json.dumps([t.hex() for t in small.texts]))
     assert equal_info_lm.make_book(m1, tmp_path).texts == small.texts
+
+
+def test_shipped_weights_foretell_windows_of_a_text_and_give_it_back(models):
+    net = models.get("equal-info-lm")
+    text = (SAMPLES / "english_prose.txt").read_text(encoding="utf-8")
+    tokens = net.encode(text)
+    assert net.decode(tokens) == text.encode()
+    assert len(text.encode()) / (len(tokens) / 2) > 3.5  # bytes a window
+    bits = float(token_losses(net, tokens).mean()) / math.log(2)
+    assert bits < 7.4
+    shuffled = np.random.default_rng(0).permutation(np.array(tokens).reshape(-1, 2)).ravel().tolist()
+    assert float(token_losses(net, shuffled).mean()) / math.log(2) > bits + 0.05  # it reads the order
+    for strange in ("naïve — 東京 🙂\t\0", ""):
+        assert net.decode(net.encode(strange)) == strange.encode()
+
+
+def test_the_shipped_book_is_what_the_byte_model_says(models):
+    """Codes from the byte model itself mean what the book says, but for rounding on another machine."""
+    net, windows = models.get("equal-info-lm"), Windows(predictor(models.get("byte-lm")), 16, 32)
+    text = (SAMPLES / "english_prose.txt").read_bytes()[:60]
+    found = [windows.decode_window(code) for code, _ in windows.encode(text)]
+    book = [net.book.texts[code] for code in net.book.encode(text)]
+    assert len(set(found) & set(book)) >= 0.8 * len(set(found))
