@@ -84,11 +84,16 @@ def prepare(name: str, own_rows: bool, options: argparse.Namespace) -> Training:
     return run[0]
 
 
+def finished(run: Training) -> LexinvariantLM:
+    """Return the run's averaged weights as they ship, rounded to half precision, in evaluation mode."""
+    net: LexinvariantLM = run.result
+    return net.half().float().requires_grad_(False)
+
+
 def ship(name: str, run: Training, metrics: list[dict[str, Any]], command: str, limits: list[str]) -> Path:
     """Write weights and card; return the folder."""
     options, text = run.options, folder_of(run.options.data) / NOVELS
-    folder = Path(options.out) / name
-    net = run.result
+    folder, net = Path(options.out) / name, finished(run)
     publish(folder, "lexinvariant", {**NET, "own_rows": net.own_rows}, net.state_dict(), {
         "licence": "Apache-2.0",
         "recipe": f"components/models/recipes/{name.replace('-', '_')}.py",

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from components.models.recipes import _lexinvariant_scores as scores
-from components.models.recipes._lexinvariant_training import BOOKS, folder_of, prepare, read_symbols, ship
+from components.models.recipes._lexinvariant_training import (
+    BOOKS,
+    finished,
+    folder_of,
+    prepare,
+    read_symbols,
+    ship,
+)
 from components.models.recipes._run import arguments
 
 NAME = "lexinvariant-twin"
@@ -32,7 +39,7 @@ def main(argv: list[str] | None = None) -> Path:
     options = arguments("Train lexinvariant-twin on novels.", 8, argv=argv)
     run = prepare(NAME, True, options)
     run.run()
-    metrics = evaluate(run.result, options.data, options.work)
+    metrics = evaluate(finished(run), options.data, options.work)
     for metric in metrics:
         print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     command = f"python -m components.models.recipes.lexinvariant_twin --minutes {options.minutes:g}"
