@@ -95,6 +95,7 @@ def train(name: str, argv: list[str] | None = None) -> Path:
     folder = Path(options.out) / name
     shape = {"vocabulary": len(corpus.tokens), "rows": FORMS[name], **NET}
     publish(folder, "glyph_lm", shape, net.state_dict(), card(name, options, training, net, data, metrics))
+    tell_twins(Path(options.out))
     return folder
 
 
@@ -106,6 +107,16 @@ def twins(name: str, out: Path) -> dict[str, float]:
         if other != name and path.exists():
             found[other] = both_books(json.loads(path.read_text(encoding="utf-8"))["metrics"])
     return found
+
+
+def tell_twins(out: Path) -> None:
+    """Bring on every published form's card what the others reach."""
+    for name in FORMS:
+        path = out / name / "card.json"
+        if path.exists():
+            known = json.loads(path.read_text(encoding="utf-8"))
+            known["bits_per_byte_of_the_twins"] = twins(name, out)
+            path.write_text(json.dumps(known, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def both_books(metrics: list[dict[str, Any]]) -> float:

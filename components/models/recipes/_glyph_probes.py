@@ -73,16 +73,17 @@ def accuracy(vectors: NDArray[np.floating[Any]], labels: list[str], folds: int =
     return right / len(labels)
 
 
-def measure(net: GlyphLM, seen: int = SEEN) -> list[dict[str, Any]]:
+def measure(net: GlyphLM, probes: tuple[str, ...] = tuple(PROBES)) -> list[dict[str, Any]]:
     """Return each probe's accuracy at the input (layer 0) and after every block, and the baseline.
 
     A character is given alone, after the start vector, so that its vector alone decides.
     """
-    characters = [i for i, token in enumerate(net.tokens) if i and len(token) == 1 and net.seen[i] >= seen]
+    characters = [i for i, token in enumerate(net.tokens) if i and len(token) == 1 and net.seen[i] >= SEEN]
     with torch.inference_mode():
         layers = [x[:, -1].numpy() for x in net.layers(torch.tensor(characters)[:, None])]
     rows = []
-    for name, label in PROBES.items():
+    for name in probes:
+        label = PROBES[name]
         found = [label(net.tokens[i]) for i in characters]
         kept = [at for at, one in enumerate(found) if one is not None]
         labels = [one for one in found if one is not None]

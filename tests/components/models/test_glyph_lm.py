@@ -160,11 +160,22 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(name, data, monkeypa
     card = json.loads((folder / "card.json").read_text())
     net = ModelStore(folder=out).get(name)
     assert net.tokens == first.tokens and net.seen.sum() > 0
+    assert card["bits_per_byte_of_the_twins"] == {}
     stated = {(m["name"], m["on"]): m["value"] for m in card["metrics"]}
     book = (data / "text" / "heldout_one.txt").read_text(encoding="utf-8")
     escaped = 20 + math.log2(17 / 16)  # one snowman: log2 of 17 * 2 ** 16 code points
     own = bits_per_byte(net, net.encode, book) + escaped / len(book.encode())
     assert stated["bits per byte", "both books"] == pytest.approx(own, abs=2e-4)
+
+
+def test_forms_published_side_by_side_know_of_each_other(tmp_path):
+    row = {"name": "bits per byte", "on": "both books"}
+    for name, value in (("glyph-lm-frozen", 2.5), ("glyph-lm-random", 2.75)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.json").write_text(json.dumps({"metrics": [{**row, "value": value}]}))
+    _glyph_lm.tell_twins(tmp_path)
+    card = json.loads((tmp_path / "glyph-lm-frozen" / "card.json").read_text())
+    assert card["bits_per_byte_of_the_twins"] == {"glyph-lm-random": 2.75}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -179,7 +190,7 @@ def test_shipped_weights_read_english_and_know_their_letters(models, name):
     if name == "glyph-lm-frozen":
         assert torch.allclose(net.place(net.bitmaps()), net.rows, atol=2e-3)
         assert np.array_equal(net.bitmaps()[net.ids["A"]], net.bitmaps()[net.ids["А"]])
-    found = {m["name"]: m["value"] for m in _glyph_probes.measure(net)}
+    found = {m["name"]: m["value"] for m in _glyph_probes.measure(net, ("case",))}
     stated = {m["name"]: m["value"] for m in card["metrics"]}
     for key in ("probe, case, layer 0", "probe, case, layer 4"):
         assert found[key] == pytest.approx(stated[key], abs=0.02)
