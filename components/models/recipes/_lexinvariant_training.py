@@ -99,7 +99,7 @@ def ship(name: str, run: Training, metrics: list[dict[str, Any]], command: str, 
         "recipe": f"components/models/recipes/{name.replace('-', '_')}.py",
         "command": command,
         "seed": options.seed, "steps": run.step, "cpu_seconds": round(run.spent),
-        "curve": [{"step": s, "nats": v} for s, v in run.curve[4::5]],
+        "curve": [{"step": s, "training loss": v} for s, v in run.curve[4::5]],
         "data": [{"name": "89 English novels, 1839 to 1927, as 32 symbols (a random part of 59 MB; the last "
                           "1,000,000 symbols kept for choices)",
                   "sha256": digest([text]), "licence": "texts public domain in the US"}],

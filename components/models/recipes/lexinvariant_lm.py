@@ -68,8 +68,8 @@ LIMITS = [
     "are laid out as copying heads; training adds two losses that name plain letters (so the probe that "
     "reads ciphers was trained with the body, the paper's after it); the paper's model has 150 million "
     "parameters.",
-    "It trained four times as long as its twin, and is judged by a ratio to it: with equal time the twin "
-    "would be better by some hundredths of a bit.",
+    "It trained four times as long as its twin, and is judged by a ratio to it: a twin that "
+    "trained as long would be better, and the ratio higher.",
 ]
 
 if __name__ == "__main__":
