@@ -1,42 +1,20 @@
-"""One vector a syllable → log-mel spectrogram: tokens with their neighbours, key frames, refined frames.
+"""One vector a syllable → log-mel spectrogram: a token with its neighbours becomes a few key frames.
 
 A clip is a row of *items* without holes: its segments and the gaps between them (`timeline`). A segment's
-token holds what the encoder heard in it; pitch, level and length come beside it. Depth-wise convolutions
-over the items (four neighbours to either side a block) let a token see its surroundings; each item then
-brings `KEYS` key frames, between which its frames interpolate, because one flat vector cannot be played.
-Convolutions over the frames refine them. After arXiv 2410.07168's token-to-speech, with mel in place of
-articulation and without flow matching.
+token holds what the encoder heard in it; length, pitch and level come beside it. Each item is read together
+with two neighbours to either side and brings `KEYS` key frames, spaced evenly over it; its frames
+interpolate between them, because one flat vector cannot be played. After arXiv 2410.07168's token-to-speech,
+with mel in place of articulation and without flow matching.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-KERNEL = 9
-HARMONICS = 4  # sine and cosine pairs of the position in an item
-KEYS = 8  # key frames an item
-EXPAND = 3  # width of a perceptron's middle, in widths
-ITEM_BLOCKS = 2
+KEYS = 10  # key frames an item
+REACH = 2  # items to either side
 PROSODY = 5  # log-length, voiced or not, log-pitch, level, silence or not
-
-
-class Block(nn.Module):
-    """Depth-wise convolution along a row, then a perceptron at each place, around a residual path."""
-
-    def __init__(self, width: int, dilation: int = 1) -> None:
-        super().__init__()
-        reach = dilation * (KERNEL // 2)
-        # A 2-D convolution over one column, because its channels-last kernel is several times faster
-        self.depthwise = nn.Conv2d(width, width, (KERNEL, 1), 1, (reach, 0), (dilation, 1), groups=width)
-        self.norm = nn.LayerNorm(width)
-        self.up = nn.Linear(width, EXPAND * width)
-        self.down = nn.Linear(EXPAND * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, places, width) to the same shape."""
-        y = self.depthwise(x.transpose(1, 2).unsqueeze(-1)).squeeze(-1).transpose(1, 2)
-        out: Tensor = x + self.down(functional.gelu(self.up(self.norm(y))))
-        return out
+PARTS = 2 * REACH + 1
 
 
 class SyllableDecoder(nn.Module):
@@ -44,28 +22,22 @@ class SyllableDecoder(nn.Module):
 
     centroids: Tensor
     mean: Tensor
-    scale: Tensor
 
-    def __init__(
-        self, dim: int, squeezed: int, units: int, width: int, bands: int, dilations: tuple[int, ...]
-    ) -> None:
+    def __init__(self, dim: int, squeezed: int, units: int, hidden: int, patch: int, bands: int) -> None:
         super().__init__()
+        self.bands = bands
         self.register_buffer("mean", torch.zeros(dim))
-        self.register_buffer("scale", torch.ones(dim))
         self.register_buffer("centroids", torch.zeros(units, squeezed))
-        self.squeeze = nn.Linear(dim, squeezed)
-        self.enter = nn.Linear(squeezed, width)
-        self.prosody = nn.Linear(PROSODY, width)
-        self.items = nn.ModuleList(Block(width) for _ in range(ITEM_BLOCKS))
-        self.spread = nn.Linear(width, KEYS * width)
-        self.place = nn.Linear(2 * HARMONICS + 2, width)
-        self.frames = nn.ModuleList(Block(width, d) for d in dilations)
-        self.leave = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, bands))
+        self.squeeze = nn.Linear(dim, squeezed, bias=False)
+        seen = PARTS * (squeezed + PROSODY) + 1
+        self.up = nn.Linear(seen, hidden)
+        self.read = nn.Linear(seen + hidden, patch)
+        self.spread = nn.Linear(patch, KEYS * bands)
 
     def squeezed(self, tokens: Tensor) -> Tensor:
-        """Return tokens (..., dim) in the space of the units (..., squeezed): length sqrt(squeezed)."""
-        y = self.squeeze((tokens - self.mean) / self.scale)
-        return functional.layer_norm(y.float(), y.shape[-1:])
+        """Return tokens (..., dim) in the space of the units (..., squeezed)."""
+        out: Tensor = self.squeeze(tokens - self.mean).float()
+        return out
 
     def units(self, squeezed: Tensor) -> Tensor:
         """Return the number of the nearest centroid (...,) of vectors (..., squeezed)."""
@@ -73,45 +45,54 @@ class SyllableDecoder(nn.Module):
         score = flat @ self.centroids.T - self.centroids.square().sum(1) / 2
         return score.argmax(1).view(squeezed.shape[:-1])
 
-    def decode(self, vectors: Tensor, prosody: Tensor, index: Tensor, position: Tensor) -> Tensor:
+    def surroundings(self, vectors: Tensor, prosody: Tensor, coarse: Tensor) -> Tensor:
+        """Return what an item is read from (batch, items, seen): itself, two before, two after, `coarse`.
+
+        coarse (batch,) is 1 where the vectors are centroids. Beyond the ends of a clip stands zero.
+        """
+        own = torch.cat([vectors, prosody], -1)
+        wide = functional.pad(own, (0, 0, REACH, REACH))
+        near = [wide[:, i : i + own.shape[1]] for i in range(PARTS)]
+        return torch.cat([*near, coarse[:, None, None].expand(-1, own.shape[1], 1)], -1)
+
+    def hidden(self, seen: Tensor) -> Tensor:
+        """Return what the read-out is linear in (..., seen + hidden)."""
+        return torch.cat([seen, functional.relu(self.up(seen))], -1)
+
+    def keys(self, vectors: Tensor, prosody: Tensor, coarse: Tensor) -> Tensor:
+        """Return the key frames (batch, items, KEYS, bands) of vectors that are zero in gaps."""
+        patch = self.read(self.hidden(self.surroundings(vectors, prosody, coarse)))
+        out: Tensor = self.spread(patch).float().unflatten(-1, (KEYS, self.bands))
+        return out
+
+    def decode(
+        self, vectors: Tensor, prosody: Tensor, index: Tensor, position: Tensor, coarse: Tensor
+    ) -> Tensor:
         """Return log-mel (batch, frames, bands) from items in the space of the units.
 
-        vectors (batch, items, squeezed) are zero in gaps; prosody (batch, items, 5) as `timeline` gives it;
-        index (batch, frames) is the item of each frame, -1 for padding; position (batch, frames) from 0 to 1
-        within it. Padded items hold zeros in `prosody` and are out of reach of no frame that counts.
+        index (batch, frames) is the item of each frame, position (batch, frames) runs from 0 to 1 in it.
         """
-        real = (prosody != 0).any(-1, keepdim=True)
-        x = (self.enter(vectors) + self.prosody(prosody)) * real
-        for block in self.items:
-            x = block(x) * real
-        keys = self.spread(x).unflatten(-1, (KEYS, -1)).flatten(1, 2)  # (batch, items · keys, width)
-        kept = (index >= 0)[..., None]
-        item = index.clamp(min=0)
+        keys = self.keys(vectors, prosody, coarse).flatten(1, 2)
         place = position * (KEYS - 1)
         left = place.floor().clamp(max=KEYS - 2)
         share = (place - left)[..., None]
-        first = item * KEYS + left.long()
-        y = rows(keys, first) * (1 - share) + rows(keys, first + 1) * share
-        length = rows(prosody[..., :1], item)
-        y = (y + rows(x, item) + self.place(self.waves(position, length))) * kept
-        for block in self.frames:
-            y = block(y) * kept
-        mel: Tensor = self.leave(y).float()
-        return mel
+        first = index.clamp(min=0) * KEYS + left.long()
+        return rows(keys, first) * (1 - share) + rows(keys, first + 1) * share
 
-    def waves(self, position: Tensor, length: Tensor) -> Tensor:
-        """Return the sines of a frame's position (batch, frames, 10), its item's log-length last."""
-        angle = torch.pi * position[..., None] * torch.arange(1, HARMONICS + 1, device=position.device)
-        return torch.cat([angle.sin(), angle.cos(), position[..., None], length], -1)
-
-    def forward(self, tokens: Tensor, prosody: Tensor, index: Tensor, position: Tensor,
-                quantise: bool = False) -> Tensor:  # fmt: skip
+    def forward(
+        self, tokens: Tensor, prosody: Tensor, index: Tensor, position: Tensor, quantise: bool = False
+    ) -> Tensor:
         """Return log-mel from tokens (batch, items, dim), or from the centroids nearest to them."""
         vectors = self.squeezed(tokens)
         if quantise:
             vectors = self.centroids[self.units(vectors)]
-        spoken = (prosody[..., -1:] == 0) & (prosody != 0).any(-1, keepdim=True)
-        return self.decode(vectors * spoken, prosody, index, position)
+        coarse = vectors.new_full((len(vectors),), float(quantise))
+        return self.decode(vectors * spoken(prosody), prosody, index, position, coarse)
+
+
+def spoken(prosody: Tensor) -> Tensor:
+    """Say which items (batch, items, 1) are segments: neither gaps nor padding, whose prosody is all zero."""
+    return (prosody[..., -1:] == 0) & (prosody != 0).any(-1, keepdim=True)
 
 
 def rows(table: Tensor, index: Tensor) -> Tensor:
@@ -120,8 +101,8 @@ def rows(table: Tensor, index: Tensor) -> Tensor:
 
 
 def build(
-    dim: int = 384, squeezed: int = 96, units: int = 1000, width: int = 192, bands: int = 80,
-    dilations: tuple[int, ...] = (1, 2, 4, 1),
+    dim: int = 384, squeezed: int = 128, units: int = 1000, hidden: int = 1536, patch: int = 192,
+    bands: int = 80,
 ) -> nn.Module:  # fmt: skip
     """Build the decoder; see the module's docstring."""
-    return SyllableDecoder(dim, squeezed, units, width, bands, tuple(dilations))
+    return SyllableDecoder(dim, squeezed, units, hidden, patch, bands)

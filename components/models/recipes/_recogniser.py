@@ -15,13 +15,13 @@ LOUD = 0.1  # the level (RMS) given to the recogniser
 
 
 def recogniser() -> Any:
-    """Return pocketsphinx's decoder with the English model and dictionary that it brings."""
+    """Return pocketsphinx's decoder with the English model that it brings; its second search is left out."""
     try:
         from pocketsphinx import Decoder  # type: ignore[import-untyped,unused-ignore]
     except ModuleNotFoundError as error:
         message = "Word error rates need the package pocketsphinx; install it to measure."
         raise RuntimeError(message) from error
-    return Decoder(samprate=16000, loglevel="FATAL")
+    return Decoder(samprate=16000, fwdflat=False, loglevel="FATAL")
 
 
 def dictionary(decoder: Any, words: Iterable[str]) -> set[str]:

@@ -110,7 +110,7 @@ def segment_vectors(
         vectors["features"].append(halves(c.features, bounds, 1))
         vectors["log-mel"].append(halves(mel, bounds, 1))
         labels += said
-    return {k: np.concatenate(v) for k, v in vectors.items()}, labels
+    return {k: np.concatenate(v) for k, v in vectors.items() if v}, labels
 
 
 def fitting(data: Path, work: Path) -> list[Utterance]:
@@ -127,13 +127,16 @@ def fitting(data: Path, work: Path) -> list[Utterance]:
 def purity_figures(
     net: nn.Module, test: list[Utterance], fit: list[Utterance], decode: dict[str, float], count: int = UNITS
 ) -> tuple[dict[str, float], int]:
-    """Return the purities by name, and how many matched segments of the test they are over."""
+    """Return the purities by name, and how many matched segments of the test they are over.
+
+    Nothing where no segment was found in either, as by a net that has learned nothing yet.
+    """
     known, _ = segment_vectors(net, fit, decode)
     given, labels = segment_vectors(net, test, decode)
     kept = np.array([bool(label) for label in labels])
     syllables = [label for label in labels if label]
     figures: dict[str, float] = {}
-    for kind in known:
+    for kind in known if syllables else ():
         units = units_of(known[kind], given[kind][kept], min(count, len(known[kind])))
         dealt = np.random.default_rng(SEED).permutation(units)
         for name, numbers in ((kind, units), (f"{kind}, units dealt out at random", dealt)):

@@ -20,9 +20,10 @@ from components.models.nets.syllable_encoder import SyllableEncoder, build
 from components.models.recipes import _run
 from components.models.recipes._speech_batches import Mixer
 from components.models.recipes._speech_corpus import Corpus, cached, make_measuring, make_training
-from components.models.recipes._speech_measures import Metric, ablation, choose, measure
+from components.models.recipes._speech_measures import SETS, Metric, ablation, choose, measure, row
 from components.models.recipes._speech_scores import best_shift, curves, head_segments
 from components.models.recipes._speech_training import CALIBRATED, Course, Trainee, stage_at
+from components.models.recipes._unit_scores import UNITS, fitting, purity_figures
 
 NAME = "sylber-small"
 NET = "syllable_encoder"
@@ -103,7 +104,19 @@ def measuring(data: Path, work: Path) -> Corpus:
 def evaluate(model: SyllableEncoder, data: Path, work: Path) -> list[Metric]:
     """Recompute the card's metrics with the card's decoding thresholds."""
     decode = json.loads((_run.CARDS / NAME / "card.json").read_text(encoding="utf-8"))["decode"]
-    return measure(model, measuring(data, work), decode)
+    sets = measuring(data, work)
+    return measure(model, sets, decode) + unit_rows(model, sets, data, work, decode)
+
+
+def unit_rows(
+    model: SyllableEncoder, sets: Corpus, data: Path, work: Path, decode: dict[str, float]
+) -> list[Metric]:
+    """Return the purity of units found in training voices' segments, on segments of unseen voices."""
+    test = sets.get("espeak_unseen", [])
+    if not test:
+        return []
+    figures, n = purity_figures(model, test, fitting(data, work), decode)
+    return [row(f"K={UNITS} {name}", value, "1", n, SETS["espeak_unseen"]) for name, value in figures.items()]
 
 
 def hashes(data: Path) -> list[dict[str, str]]:
@@ -149,7 +162,8 @@ def finish(course: Course, options: argparse.Namespace, corpus: Corpus) -> None:
             "minutes_of_speech": minutes,
             "decode": decode,
             "real_mark_shift_s": round(course.mixer.real_shift, 3),
-            "metrics": measure(net, sets, decode),
+            "metrics": measure(net, sets, decode)
+            + unit_rows(net, sets, options.data, options.work, decode),
             "ablation": ablation(ARGUMENTS, options.work, sets, decode),
             "limits": LIMITS,
         },

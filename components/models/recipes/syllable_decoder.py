@@ -2,9 +2,10 @@
 
     python -m components.models.recipes.syllable_decoder --data DIR --work DIR --minutes 15
 
-The encoder is the bundled `sylber-small`, which stays as it is; its own segments are used. After a third of
-the budget k-means finds the units, and from then on every second clip is played from units, whose gradient
-goes straight to the vectors. `--minutes` counts the processor time of all parts of a run.
+The encoder is the bundled `sylber-small`, which stays as it is; its own segments are used. The start is in
+closed form (`_decoder_start`): the space in which k-means finds the units, and a read-out by least squares.
+From there all weights but that space's learn by gradients, every second clip played from units. `--minutes`
+counts the processor time of all parts of a run.
 """
 
 import argparse
@@ -18,9 +19,10 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from components.models.decode_speech import timeline
-from components.models.nets.syllable_decoder import SyllableDecoder, build
+from components.models.nets.syllable_decoder import SyllableDecoder, build, spoken
+from components.models.recipes import _recogniser as ear
 from components.models.recipes import _resynthesis_corpus as corpus
-from components.models.recipes._recogniser import dictionary, recogniser
+from components.models.recipes._decoder_start import start
 from components.models.recipes._resynthesis_scores import Metric, measure
 from components.models.recipes._run import (
     Budget,
@@ -31,18 +33,15 @@ from components.models.recipes._run import (
     save_checkpoint,
 )
 from components.models.recipes._speech_corpus import HELD_OUT_BOOKS, english_sentences
-from components.models.recipes._unit_scores import nearest_means
 from components.models.store import ModelStore
 
 NAME, NET = "syllable-decoder", "syllable_decoder"
-ARGUMENTS: dict[str, Any] = {"dim": 384, "squeezed": 96, "units": 1000, "width": 192, "bands": 80,
-                             "dilations": [1, 2, 4, 1]}  # fmt: skip
-RATE = 2e-3
-WARM_UP = 100  # steps
-UNITS_FROM = 0.3  # share of the budget after which units are trained too
-NOISE = 0.15  # deviation of what is added to vectors, so that near vectors must sound alike
+ARGUMENTS: dict[str, Any] = {"dim": 384, "squeezed": 128, "units": 1000, "hidden": 1536, "patch": 192,
+                             "bands": 80}  # fmt: skip
+RATE = 1e-3
+WARM_UP = 20  # steps
+NOISE = 0.1  # of the vectors' deviation, added in training, so that near vectors must sound alike
 SLOPES = 0.5  # weight of the differences along time and along the bands: against blur
-FOLLOW = 200  # steps after which the centroids follow the vectors
 CLIPS, SEED = 2000, 0  # sentences spoken for training
 SOURCES = {
     "text/novels_train.txt": "public domain in the US",
@@ -94,44 +93,39 @@ def masked(error: Tensor, kept: Tensor) -> Tensor:
 
 
 class Training:
-    """The state of a run: net, its moving average, optimisers and counts, all of it in the checkpoint."""
+    """The state of a run: net, its moving average, optimiser and counts, all of it in the checkpoint."""
 
     def __init__(self, options: argparse.Namespace, clips: list[corpus.Clip]) -> None:
         torch.manual_seed(options.seed)
         self.options = options
         self.clips = sorted(clips, key=lambda c: c.said.seconds)
-        self.vectors = torch.from_numpy(np.concatenate([c.said.vectors for c in clips])).float()
+        self.started = time.process_time()
+        self.path = Path(options.work) / f"{NAME}.pt"
+        state = load_checkpoint(self.path, options.device) if options.resume else None
         net = build(**ARGUMENTS)
         if not isinstance(net, SyllableDecoder):
             raise TypeError("this recipe trains the syllable decoder")
+        if not state:
+            start(net, clips, options.seed)
         self.net = net.to(options.device)
-        self.net.mean.copy_(self.vectors.mean(0))
-        self.net.scale.copy_(self.vectors.std(0) + 1e-3)
+        self.net.squeeze.requires_grad_(False)
         self.average = AveragedModel(self.net, avg_fn=follow)
-        self.optimisers = optimisers(self.net)
-        self.step, self.spent, self.quantising = 0, 0.0, False
-        self.path = Path(options.work) / f"{NAME}.pt"
-        state = load_checkpoint(self.path, options.device) if options.resume else None
+        learned = [p for p in self.net.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(learned, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01)
+        self.step, self.spent = 0, 0.0
         if state:
-            self.restore(state)
-        self.budget = Budget(options.minutes, options.steps, time.process_time() - self.spent)
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take over a checkpoint."""
-        self.net.load_state_dict(state["net"])
-        self.average.load_state_dict(state["average"])
-        for one, saved in zip(self.optimisers, state["optimisers"], strict=True):
-            one.load_state_dict(saved)
-        self.step, self.spent = state["step"], state["spent"]
-        self.quantising = state["quantising"]
+            self.net.load_state_dict(state["net"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.step, self.spent = state["step"], state["spent"]
+        self.budget = Budget(options.minutes, options.steps, self.started - self.spent)
 
     def save(self) -> None:
         """Write the checkpoint."""
         self.spent = time.process_time() - self.budget.started
         save_checkpoint(
             self.path, net=self.net.state_dict(), average=self.average.state_dict(), step=self.step,
-            optimisers=[one.state_dict() for one in self.optimisers], spent=self.spent,
-            quantising=self.quantising,
+            optimiser=self.optimiser.state_dict(), spent=self.spent,
         )  # fmt: skip
 
     def batch(self) -> dict[str, Tensor]:
@@ -141,49 +135,32 @@ class Training:
         first = int(rng.integers(0, len(self.clips) - count + 1))
         return {k: v.to(self.options.device) for k, v in collated(self.clips[first : first + count]).items()}
 
-    @torch.no_grad()
-    def find_units(self, net: SyllableDecoder, rounds: int) -> None:
-        """Let the centroids follow the vectors, or begin at vectors drawn by the seed."""
-        placed = net.squeezed(self.vectors.to(self.options.device))
-        start = net.centroids
-        if not self.quantising:
-            generator = torch.Generator().manual_seed(self.options.seed)
-            start = placed[torch.randint(len(placed), (len(start),), generator=generator)]
-        net.centroids.copy_(nearest_means(placed, start, rounds, self.step))
-
-    def played(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the mel of a batch, every second clip from units if there are any, and the pull to them."""
-        net = self.net
-        vectors = net.squeezed(batch["tokens"])
-        given = vectors + NOISE * torch.randn_like(vectors)
-        spoken = (batch["prosody"][..., -1:] == 0) & (batch["prosody"] != 0).any(-1, keepdim=True)
-        pull = vectors.new_zeros(())
-        if self.quantising:
-            unit = net.centroids[net.units(vectors.detach())]
-            half = torch.arange(len(vectors), device=vectors.device)[:, None, None] % 2 == self.step % 2
-            given = torch.where(half, vectors + (unit - vectors).detach(), given)
-            pull = ((vectors - unit).square().mean(-1, keepdim=True) * spoken).sum() / spoken.sum()
-        return net.decode(given * spoken, batch["prosody"], batch["index"], batch["position"]), pull
+    def played(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the mel of a batch, every second clip from units, the others from vectors."""
+        with torch.no_grad():
+            vectors = self.net.squeezed(batch["tokens"])
+            unit = self.net.centroids[self.net.units(vectors)]
+            coarse = ((torch.arange(len(vectors), device=vectors.device) + self.step) % 2).float()
+            near = NOISE * vectors.std() * torch.randn_like(vectors)
+            given = torch.where(coarse[:, None, None] > 0, unit, vectors + near)
+        shown = given * spoken(batch["prosody"])
+        return self.net.decode(shown, batch["prosody"], batch["index"], batch["position"], coarse)
 
     def advance(self) -> float:
         """Take one step; return the loss."""
         done = self.budget.share()
         if self.options.steps:
             done = max(done, self.step / self.options.steps)
-        if done >= UNITS_FROM and (not self.quantising or self.step % FOLLOW == 0):
-            self.find_units(self.net, 1 if self.quantising else 12)
-            self.quantising = True
-        for group in (g for one in self.optimisers for g in one.param_groups):
+        for group in self.optimiser.param_groups:
             group["lr"] = RATE * min(1, (self.step + 1) / WARM_UP) * max(0.01, 1 - done)
         batch = self.batch()
         with torch.autocast(self.options.device, torch.bfloat16):
-            found, pull = self.played(batch)
-        loss = distance(found, batch["mel"], batch["index"] >= 0)
+            found = self.played(batch)
+        loss = distance(found.float(), batch["mel"], batch["index"] >= 0)
         self.net.zero_grad()
-        (loss + 0.1 * pull).backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        for one in self.optimisers:
-            one.step()
+        self.optimiser.step()
         self.average.update_parameters(self.net)
         self.step += 1
         return float(loss.detach())
@@ -197,36 +174,23 @@ class Training:
                 minutes = (time.process_time() - self.budget.started) / 60
                 print(f"step {self.step}  {minutes:.1f} min  loss {total / since:.4f}", flush=True)
                 total, since = 0.0, 0
-            if time.process_time() - saved > 45:
+            if time.process_time() - saved > 30:
                 saved = time.process_time()
                 self.save()
         self.save()
 
     def finished(self) -> SyllableDecoder:
-        """Return the averaged net with its own units, rounded to what is shipped."""
+        """Return the averaged net, rounded to what is shipped; before any step, the start itself."""
         net = self.average.module.eval()
         if not isinstance(net, SyllableDecoder):
             raise TypeError("the average is of another net")
-        net.load_state_dict({**net.state_dict(), "centroids": self.net.centroids})
-        self.find_units(net, 3 if self.quantising else 12)
         net.load_state_dict({k: v.half().float() for k, v in net.state_dict().items()})
         return net
 
 
 def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
-    """Return the moving average after one more step, over 300 steps or, while young, a tenth of all."""
-    return average + (current - average) * max(1 / 300, 10 / (10 + float(seen)))
-
-
-def optimisers(net: SyllableDecoder) -> tuple[torch.optim.Optimizer, ...]:
-    """Return Muon for the matrices inside the blocks and AdamW for the rest."""
-    inner = [p for part in (net.items, net.frames) for p in part.parameters() if p.ndim == 2]
-    chosen = {id(p) for p in inner}
-    rest = [p for p in net.parameters() if id(p) not in chosen]
-    return (
-        torch.optim.Muon(inner, lr=RATE, momentum=0.95, weight_decay=0.02, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01),
-    )
+    """Return the moving average after one more step, over 200 steps or, while young, a tenth of all."""
+    return average + (current - average) * max(1 / 200, 10 / (10 + float(seen)))
 
 
 def training_clips(data: Path, work: Path, seed: int, count: int) -> list[corpus.Clip]:
@@ -241,7 +205,7 @@ def training_clips(data: Path, work: Path, seed: int, count: int) -> list[corpus
 def words_known(data: Path) -> set[str]:
     """Return the words of the held-out books that the recogniser can write."""
     lines = [s for book in HELD_OUT_BOOKS for s in english_sentences(data / "text" / book, 1000, 9)]
-    return dictionary(recogniser(), {w for line in lines for w in corpus.spelled(line)})
+    return ear.dictionary(ear.recogniser(), {w for line in lines for w in corpus.spelled(line)})
 
 
 def measuring(data: Path, work: Path) -> dict[str, list[corpus.Clip]]:
@@ -261,7 +225,7 @@ def evaluate(model: SyllableDecoder, data: Path, work: Path) -> list[Metric]:
 
 def options_of(parser: argparse.ArgumentParser) -> None:
     """Add this recipe's own options."""
-    parser.add_argument("--clips", type=int, default=12, help="clips a step")
+    parser.add_argument("--clips", type=int, default=24, help="clips a step")
     parser.add_argument("--sentences", type=int, default=CLIPS, help="sentences spoken for training")
     parser.add_argument("--train-only", action="store_true", help="leave the checkpoint, publish nothing")
 

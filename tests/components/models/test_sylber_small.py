@@ -17,6 +17,7 @@ from components.models.recipes._speech_scores import envelope_valleys, fixed_rat
 from components.models.recipes._speech_synthesis import Espeak
 from components.models.recipes._speech_training import segment_targets
 from components.models.recipes._syllables import Phone, Utterance, is_nucleus, syllabify
+from components.models.recipes._unit_scores import matched, nearest_means, purities, purity_figures, units_of
 from components.numerics.boundary_peaks import segments
 
 LINES = (
@@ -52,6 +53,7 @@ def test_three_steps_of_the_recipe_train_measure_and_publish(tmp_path, spoken, m
     cached(
         work / "measuring.pkl", {"dev_espeak": spoken[:2], "dev_asterisk": bare, "espeak_unseen": spoken[2:4]}
     )
+    cached(work / "units.pkl", {"fit": spoken})
     command = f"--data {tmp_path} --work {work} --out {out} --steps 3 --crops 2 --seconds 2 --device cpu"
     sylber_small.main(command.split())
     card = json.loads((out / "sylber-small" / "card.json").read_text())
@@ -69,6 +71,38 @@ def test_three_steps_of_the_recipe_train_measure_and_publish(tmp_path, spoken, m
     rows = evaluate.compare(card["metrics"], sylber_small.evaluate(again, tmp_path, work))
     assert rows
     assert not [r for r in rows if r.card is None or r.found is None or r.differs(0.01)]
+
+
+def test_purities_count_the_commonest_partner():
+    units, labels = np.array([7, 7, 7, 2, 2, 5]), ["a", "a", "b", "b", "c", "c"]
+    assert purities(units, labels) == pytest.approx((4 / 6, 4 / 6))  # 2 + 1 + 1 of 6 each way
+    assert purities(np.arange(6), labels) == pytest.approx((1.0, 3 / 6))
+    assert purities(np.zeros(6, np.int64), labels) == pytest.approx((2 / 6, 1.0))
+
+
+def test_segments_are_matched_one_to_one_by_overlap():
+    found = np.array([[0.0, 0.2], [0.2, 0.5], [0.9, 1.0]])
+    marks = np.array([[0.05, 0.21], [0.21, 0.3], [0.3, 0.5]])
+    assert matched(found, marks) == [(0, 0), (1, 2)]  # the third overlaps none
+    assert matched(found[:0], marks) == []
+
+
+def test_units_find_separate_heaps_even_from_a_bad_start():
+    rng = np.random.default_rng(0)
+    heaps = rng.standard_normal((5, 8)) * 10
+    points = (heaps[np.arange(500) % 5] + 0.1 * rng.standard_normal((500, 8))).astype(np.float32)
+    units = units_of(points, points, count=5)
+    assert purities(units, [str(i % 5) for i in range(500)])[0] >= 0.8
+    far = nearest_means(torch.from_numpy(points), torch.full((5, 8), 99.0), rounds=4)
+    assert torch.isfinite(far).all() and len(torch.unique(far, dim=0)) > 1
+
+
+def test_the_features_name_syllables_more_purely_than_chance(store, spoken):
+    decode = store.card("sylber-small")["decode"]
+    figures, n = purity_figures(store.get("sylber-small"), spoken, spoken, decode, count=40)
+    assert n > 50
+    dealt = figures["syllable purity by features, units dealt out at random"]
+    assert figures["syllable purity by features"] > dealt + 0.1
 
 
 def test_a_crop_has_its_marks_where_the_sound_is(spoken):
