@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from components.models import deciphering
 from components.models.nets.lexinvariant import LexinvariantLM
 from components.numerics import substitution
 
@@ -60,9 +61,7 @@ def invariance(net: LexinvariantLM, tokens: Tensor, seed: int) -> float:
 
 def read_cipher(net: LexinvariantLM, cipher: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
     """Return the plain symbol (32,) that the model finds behind each cipher symbol of one text."""
-    tokens = torch.from_numpy(cipher)[None]
-    with torch.inference_mode():
-        beliefs = net.beliefs(tokens, net.fresh_rows(1, seed))[0].double().numpy()
+    beliefs = deciphering.beliefs(net, cipher, seed)
     counts = np.bincount(cipher, minlength=substitution.SIZE)
     return substitution.one_to_one(substitution.gather(cipher, beliefs), counts)
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from components.models import ModelStore
+from components.errors import InputError
+from components.models import ModelStore, deciphering
 from components.models.nets.lexinvariant import HEAD, LOUD, ROW, build
 from components.models.recipes import _lexinvariant_scores as scores
 from components.models.recipes import _lexinvariant_training as training
@@ -166,6 +167,8 @@ def test_scores_of_a_model_that_knows_the_cipher():
     assert [r["value"] for r in ratios] == [1.0] * 6
 
     class Knowing:
+        own_rows = False
+
         def __init__(self, key):
             self.reading = torch.from_numpy(substitution.true_reading(key))
 
@@ -176,9 +179,25 @@ def test_scores_of_a_model_that_knows_the_cipher():
             return F.one_hot(self.reading[tokens], 32).float().mul(5)
 
     key = substitution.fresh_key(3)
-    cipher = substitution.encipher(book.astype(np.int64), key)
+    cipher = substitution.encipher(book[:1000].astype(np.int64), key)
     reading = scores.read_cipher(Knowing(key), cipher, 0)
     assert substitution.key_accuracy(cipher, reading, key) == 1
+
+
+def test_answers_in_numpy_are_those_of_the_net(net, tokens):
+    text = tokens[0].numpy()
+    rows = net.fresh_rows(1, 6)
+    expected = F.cross_entropy(net(tokens[:1], rows)[0, :-1], tokens[0], reduction="none") / math.log(2)
+    assert np.allclose(deciphering.losses(net, text, 6), expected.numpy(), atol=1e-4)
+    known = deciphering.beliefs(net, text, 6)
+    assert np.allclose(known, net.beliefs(tokens[:1], rows)[0].numpy(), atol=1e-5)
+    assert np.allclose(known[:9], deciphering.beliefs(net, text[:9], 6), atol=1e-4)
+    with pytest.raises(InputError, match="1,025 characters; give 1 to 1,024"):
+        deciphering.losses(net, np.zeros(1025, dtype=np.int64))
+    with pytest.raises(InputError, match="0 characters"):
+        deciphering.beliefs(net, text[:0])
+    with pytest.raises(InputError, match="lexinvariant-lm"):
+        deciphering.beliefs(build(**SMALL, own_rows=True), text)
 
 
 def test_look_up_texts_never_contradict_themselves():
@@ -254,7 +273,7 @@ def story():
 
 def test_shipped_weights_read_ciphers(models):
     net = models.get("lexinvariant-lm")
-    plain = substitution.symbols(STORY)
+    plain = substitution.symbols(STORY)[:1000]
     ours, simple = [], []
     for seed in range(2):
         key = substitution.fresh_key(seed)
