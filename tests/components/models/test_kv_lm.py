@@ -230,7 +230,7 @@ def test_measures_of_a_solver_that_knows():
     assert min(r["n"] for r in rows) >= 10
     assert len(rows) == 4 + 6 + 6
     assert [r["value"] for r in measures.together(Knows(), 20, 5)] == [1.0, 1.0]
-    found = {r["name"]: r["value"] for r in measures.budget_trials(Knows(), ("recent", "random"), (4,), 60)}
+    found = {r["name"]: r["value"] for r in measures.budget_trials(Knows(), ("recent", "random"), (4,), 40)}
     assert found["full cache"] == 1
     for policy in ("recent", "random"):
         assert found[f"{policy} at 1/4 of the cache"] == pytest.approx(0.25, abs=0.17)
@@ -271,15 +271,15 @@ def test_shipped_weights_follow_fresh_threads(models):
     net, card = models.get("kv-lm"), models.card("kv-lm")
     assert card["parameters"] <= 500_000
     assert not net.training
-    stacks = [haystack(128, 5000 + s, 12, ("forward", "backward")) for s in range(12)]
+    stacks = [haystack(128, 5000 + s, 12, ("forward", "backward")) for s in range(6)]
     assert exact(measures.walked(net, stacks), stacks, 12).mean() >= 0.9
-    longer = [haystack(400, 5000 + s, 12, ("forward", "backward")) for s in range(4)]
-    assert exact(measures.walked(net, longer), longer, 12).mean() >= 0.6
+    longer = [haystack(400, 5000 + s, 12, ("forward", "backward")) for s in range(2)]
+    assert exact(measures.walked(net, longer), longer, 12).mean() >= 0.75
 
 
 def test_shipped_weights_answer_from_what_the_probe_keeps(models):
     net = models.get("kv-lm")
-    rows = measures.budget_trials(net, ("activation-aware", "mean query", "random"), (16,), 40, first=5000)
+    rows = measures.budget_trials(net, ("activation-aware", "mean query", "random"), (16,), 16, first=5000)
     found = {r["name"].split(" at ")[0]: r["value"] for r in rows}
     assert found["full cache"] >= 0.9
     assert found["activation-aware"] >= 0.6

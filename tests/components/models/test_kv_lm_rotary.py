@@ -30,7 +30,7 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatc
 
 def test_beyond_the_trained_length_only_the_rotary_twin_loses_what_is_far_away(models):
     """At 400 pairs the first hop of a forward thread lies far back, that of a backward one near the end."""
-    stacks = [haystack(400, 5000 + s, 12, ("forward", "backward")) for s in range(8)]
+    stacks = [haystack(400, 5000 + s, 12, ("forward", "backward")) for s in range(4)]
     starts = np.stack([s.starts for s in stacks])
     right = {}
     for name in ("kv-lm", "kv-lm-rotary"):
@@ -47,6 +47,5 @@ def test_beyond_the_trained_length_only_the_rotary_twin_loses_what_is_far_away(m
 def test_shipped_weights_follow_fresh_threads_as_long_as_trained_on(models):
     net, card = models.get("kv-lm-rotary"), models.card("kv-lm-rotary")
     assert card["parameters"] <= 500_000
-    stacks = [haystack(64, 5000 + s, 12, ("forward", "backward")) for s in range(12)]
-    right = exact(measures.walked(net, stacks), stacks, 1)
-    assert right.mean() >= 0.8
+    stacks = [haystack(64, 5000 + s, 12, ("forward", "backward")) for s in range(6)]
+    assert exact(measures.walked(net, stacks), stacks, 12).mean() >= 0.8
