@@ -24,12 +24,11 @@ from components.settings import Settings
 SAMPLES = BUNDLED.parent / "samples" / "text"
 TINY = {"width": 32, "depth": 1, "heads": 1, "hidden": 32, "context": 16}
 WORDS = ["the", "a", "garden", "secret", "robin", "said", "came", "through", "wall", "very", "was"]
+SHIPPED = pytest.mark.skipif("equal-info-lm" not in ModelStore().names(), reason="no weights ship")
 
 
 def prose(words, seed=0):
     return " ".join(random.Random(seed).choices(WORDS, k=words))
-
-SHIPPED = pytest.mark.skipif("equal-info-lm" not in ModelStore().names(), reason="no weights ship")
 
 
 @pytest.fixture(scope="module")
