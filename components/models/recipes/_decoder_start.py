@@ -32,19 +32,21 @@ def key_frames(mel: NDArray[np.floating], index: NDArray[np.int64]) -> Table:
     low = np.minimum(at.astype(np.int64), max(0, len(wide) - 2))
     share = (at - low)[..., None].astype(np.float32)
     found = wide[low] * (1 - share) + wide[np.minimum(low + 1, len(wide) - 1)] * share
-    return found.reshape(len(begin), -1)
+    frames: Table = found.reshape(len(begin), -1)
+    return frames
 
 
 def ridge(x: Tensor, y: Tensor, penalty: float = RIDGE) -> Tensor:
     """Return the weights (inputs, outputs) of least squares with a penalty on their squares."""
     square = x.T @ x
     square.diagonal().add_(penalty)
-    return torch.linalg.solve(square, x.T @ y)
+    weights: Tensor = torch.linalg.solve(square, x.T @ y)
+    return weights
 
 
 def principal(values: Tensor, count: int) -> Tensor:
     """Return the `count` directions (dim, count) of the largest second moments of rows (n, dim)."""
-    _, vectors = torch.linalg.eigh(values.T @ values)
+    vectors: Tensor = torch.linalg.eigh(values.T @ values)[1]
     return vectors[:, -count:].flip(1)
 
 
