@@ -21,6 +21,8 @@ from components.models.word_units import CANVAS, PATTERN, padded, split
 
 WINDOWS = 16  # windows of text a forward pass
 COMMONEST = "baseline, always the commonest word"
+EVERY = "words of both openings"
+OPENING = 25_000  # characters of each book in which every model guesses
 EVER = 1 << 40
 BUCKETS = (("never", 0, 0), ("1 to 10 times", 1, 10), ("11 to 100 times", 11, 100),
            ("over 100 times", 101, EVER))
@@ -104,35 +106,49 @@ def judged(text: str) -> tuple[list[str], list[int]]:
 
 def measure(net: WordPooledLM, counts: dict[bytes, int], data: Path,
             rivals: dict[str, Rival]) -> list[dict[str, Any]]:
-    """Return bits per byte and the share of next words guessed by bucket, on the held-out books.
+    """Return bits per byte on the held-out books, and the share of next words guessed in their openings.
 
     `counts` are of the words of the training text without the white space before them.
     """
+    return likelihood(net, data) + openings(net, counts, data, rivals)
+
+
+def likelihood(net: WordPooledLM, data: Path) -> list[dict[str, Any]]:
+    """Return bits per byte on each held-out book and on both, and how many words the net reads a byte."""
+    rows, nats, size, positions = [], 0.0, 0, 0
+    for name, text in books(data).items():
+        hits, own = pooled(net, text)
+        length = len(text.encode())
+        rows.append(_row("bits per byte", own / math.log(2) / length, "bits", length, name))
+        nats, size, positions = nats + own, size + length, positions + len(hits)
+    rows.append(_row("bits per byte", nats / math.log(2) / size, "bits", size, "both books"))
+    return [*rows, _row("main positions per byte", positions / size, "", size, "both books")]
+
+
+def openings(net: WordPooledLM, counts: dict[bytes, int], data: Path,
+             rivals: dict[str, Rival]) -> list[dict[str, Any]]:
+    """Return bits per byte and next words guessed by all models on the books' first characters."""
     nats = dict.fromkeys(("word-pooled", *rivals), 0.0)
     guesses: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in (*nats, COMMONEST)}
     commonest = max((word for word in counts if word.isalpha()), key=lambda word: counts[word], default=b"")
     seen: list[int] = []
-    rows, size, positions = [], 0, 0
-    for name, text in books(data).items():
+    size = 0
+    for text in (book[:OPENING] for book in books(data).values()):
         words, places = judged(text)
         seen += [counts.get(word.encode().strip(), 0) for word in words]
         firsts = np.cumsum([0, *(-(-len(w.encode()) // CANVAS) for w in PATTERN.findall(text))])
         hits, own = pooled(net, text)
         found = {"word-pooled": (hits[firsts[places]], own)}
-        for rival_name, one in rivals.items():
+        for name, one in rivals.items():
             hit, cost = rival(one, text)
-            found[rival_name] = (hit[places], cost)
+            found[name] = (hit[places], cost)
         for who, (hit, cost) in found.items():
             guesses[who].append(hit)
             nats[who] += cost
         guesses[COMMONEST].append(np.array([word.encode().strip() == commonest for word in words]))
-        length = len(text.encode())
-        rows.append(_row("bits per byte", own / math.log(2) / length, "bits", length, name))
-        size, positions = size + length, positions + int(firsts[-1])
-    for who, cost in nats.items():
-        name = "bits per byte" if who == "word-pooled" else f"{who}: bits per byte"
-        rows.append(_row(name, cost / math.log(2) / size, "bits", size, "both books"))
-    rows.append(_row("main positions per byte", positions / size, "", size, "both books"))
+        size += len(text.encode())
+    rows = [_row(f"{who}: bits per byte", cost / math.log(2) / size, "bits", size, "openings of both books")
+            for who, cost in nats.items()]  # fmt: skip
     return rows + accuracies({who: np.concatenate(hit) for who, hit in guesses.items()}, np.array(seen))
 
 
@@ -141,7 +157,7 @@ def accuracies(guesses: dict[str, NDArray[np.bool_]], seen: NDArray[np.int64]) -
     rows = []
     for bucket, least, most in (("all", 0, EVER), *BUCKETS):
         chosen = (seen >= least) & (seen <= most)
-        on = "words of both books" if bucket == "all" else f"words seen {bucket} in the training text"
+        on = EVERY if bucket == "all" else f"words seen {bucket} in the training text"
         if bucket == "never":
             on = "words never seen in the training text"
         for who, hit in guesses.items():

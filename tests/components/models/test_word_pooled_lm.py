@@ -176,10 +176,20 @@ def test_accuracy_falls_into_buckets_of_frequency():
     rows = _word_measures.accuracies({"x": np.array([True, False, True, True])}, np.array([0, 5, 10, 500]))
     found = {m["on"]: (m["value"], m["n"]) for m in rows}
     assert found == {
-        "words of both books": (0.75, 4), "words never seen in the training text": (1, 1),
+        "words of both openings": (0.75, 4), "words never seen in the training text": (1, 1),
         "words seen 1 to 10 times in the training text": (0.5, 2),
         "words seen over 100 times in the training text": (1, 1),
     }  # fmt: skip
+
+
+def test_two_runs_are_compared_after_the_same_time():
+    own = {"curve": [[10, 1.5], [20, 1.0], [60, 0.5]], "steps": 60, "cpu_seconds": 30}
+    other = {"curve": [[100, 2.0], [200, 1.9], [400, 1.6]], "steps": 400, "cpu_seconds": 40}
+    found = word_pooled_lm.same_time(own, 1.2, other)  # after ten seconds: step 20 and step 100
+    assert found == {"cpu_seconds": 10, "word-pooled-lm": round(1.2 / math.log(2), 4),
+                     "byte-lm": round(2 / math.log(2), 4)}  # fmt: skip
+    words = word_pooled_lm.Words(np.array([0, 1, 0], np.int32), [b"ab", b"x" * 16])
+    assert words.symbols_per_byte() == (3 + 16 + 3) / 20
 
 
 def test_byte_letters_spell_a_byte_level_vocabulary(models):
