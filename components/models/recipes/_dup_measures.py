@@ -88,7 +88,7 @@ def stages(
     net: DupEncoder, pretrained: Path, before: DupEncoder, vocabulary: Vocabulary, data: Path
 ) -> list[dict[str, Any]]:
     """Return nDCG@10 on the development collection before and after fine-tuning, where both are known."""
-    collection = retrieval.read(data / DEVELOPMENT)
+    collection = retrieval.smaller(retrieval.read(data / DEVELOPMENT), 300)
     nets = {"after fine-tuning": net}
     if pretrained.exists():
         before.load_state_dict(torch.load(pretrained, weights_only=True))

@@ -46,6 +46,15 @@ def read(folder: Path) -> Collection:
                       tuple(texts[q] for q in kept), tuple(judged[q] for q in kept))  # fmt: skip
 
 
+def smaller(collection: Collection, others: int) -> Collection:
+    """Return the collection with the judged documents and the first `others` of the rest alone."""
+    judged = {d for own in collection.judged for d in own}
+    rest = [i for i, d in enumerate(collection.ids) if d not in judged][:others]
+    kept = sorted(rest + [i for i, d in enumerate(collection.ids) if d in judged])
+    ids, bodies = (tuple(own[i] for i in kept) for own in (collection.ids, collection.documents))
+    return Collection(f"part of {collection.name}", ids, bodies, collection.queries, collection.judged)
+
+
 def _json_lines(path: Path) -> list[dict[str, Any]]:
     with path.open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines if line.strip()]

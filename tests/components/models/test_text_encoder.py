@@ -13,7 +13,10 @@ from components.models import ModelStore
 from components.models.dup_encoding import DupReader
 from components.models.nets.dup_encoder import CLS, MASK, PAD, SEP, attend, build
 from components.models.recipes import _dup_lessons, text_encoder
+from components.models.recipes import _retrieval_measures as retrieval
 from components.models.recipes._dup_lessons import wordpiece
+from components.models.recipes._dup_measures import rankings
+from components.models.store import BUNDLED
 from components.models.vocabularies import Vocabulary
 from tests.components.models import made_text
 
@@ -211,3 +214,26 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatc
     store = ModelStore(folder=tmp_path / "out")
     reader = DupReader(store.get("text-encoder"), store.get("text-encoder-wordpiece"))
     assert reader.encode(["The old harbour"]).dense.shape == (1, 384)
+
+
+def test_shipped_weights_rank_and_rebuild(models):
+    """On the English samples, which no training saw, both vectors rank; [CLS] tells what a text said."""
+    net, vocabulary = models.get("text-encoder"), models.get("text-encoder-wordpiece")
+    assert models.card("text-encoder")["bytes"] <= 10_000_000
+    reader = DupReader(net, vocabulary)
+    collection = retrieval.read(BUNDLED.parent / "samples" / "retrieval" / "english")
+    found = {m["name"]: m["value"] for m in retrieval.metrics(collection, rankings(reader, collection))}
+    assert found["nDCG@10, [CLS]"] > 0.5
+    assert found["nDCG@10, ordinary tokens"] > 0.5
+    assert found["nDCG@10, [CLS] + ordinary tokens"] > 0.6
+    texts = ("The ship sailed from the harbour with its cargo.", "The gene encodes a protein of the cell.")
+    odds = []
+    for ids in reader.ids(texts):
+        tokens = torch.tensor([ids]).expand(2, -1)
+        cls = torch.cat([net.states(torch.tensor([one]))[:, 0] for one in reader.ids(texts)])
+        blind = torch.zeros(2, len(ids), len(ids), dtype=torch.bool)
+        chances = net.decode(cls, tokens, blind).log_softmax(-1).gather(2, tokens[..., None])
+        odds.append(chances[:, 1:-1, 0].mean(1))
+    # A text's pieces are likelier from its own [CLS] state than from that of the other.
+    assert odds[0][0] > odds[0][1] + 0.2
+    assert odds[1][1] > odds[1][0] + 0.2
