@@ -137,7 +137,7 @@ def make_training(data: Path, seed: int, count: int, listener: Listener) -> list
 def make_measuring(data: Path, listener: Listener, known: set[str], count: int = 40) -> dict[str, list[Clip]]:
     """Make the dev and the test set: sentences of two books never trained on, all words `known`.
 
-    Groups `dev` and `test` are spoken by `slt`; `unseen` is the first half of the test by `awb`, never heard
+    Groups `dev` and `test` are spoken by `slt`; `unseen` is the first quarter of the test by `awb`, never heard
     in training; its target is `slt` at the times of `awb`.
     """
     first, second = (
@@ -148,7 +148,7 @@ def make_measuring(data: Path, listener: Listener, known: set[str], count: int =
     return {
         "dev": clips(first[: count // 2], VOICE, listener, keep=True, flite=flite),
         "test": clips(second[:count], VOICE, listener, keep=True, flite=flite),
-        "unseen": clips(second[: count // 2], UNSEEN, listener, keep=True, flite=flite),
+        "unseen": clips(second[: count // 4], UNSEEN, listener, keep=True, flite=flite),
     }
 
 

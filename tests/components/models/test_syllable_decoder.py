@@ -1,0 +1,224 @@
+"""Token to speech: the net against loops, its recipe, and its shipped weights on sentences made here."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from components.errors import InputError
+from components.models import ModelStore, decode_speech
+from components.models.decode_speech import SpeechTokens, halves, timeline
+from components.models.nets.syllable_decoder import KEYS, build
+from components.models.recipes import _recogniser, syllable_decoder
+from components.models.recipes._decoder_start import key_frames, start
+from components.models.recipes._resynthesis_corpus import Listener, clips, moved, speakable
+from components.models.recipes._resynthesis_scores import decoded, flat, level_apart, told_apart
+from components.models.recipes._syllables import Phone
+
+SENTENCES = (
+    "The old sailor carried a lantern across the muddy field.",
+    "Nobody in the village had ever seen such a yellow bird.",
+)
+
+
+@pytest.fixture(scope="module")
+def store():
+    return ModelStore()
+
+
+@pytest.fixture(scope="module")
+def spoken(store):
+    return clips(list(SENTENCES), "slt", Listener(store), keep=True)
+
+
+def small(seed=0):
+    torch.manual_seed(seed)
+    return build(dim=6, squeezed=4, units=5, hidden=16, patch=7, bands=3).eval()
+
+
+def made_up(segments=3, seconds=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    cuts = np.sort(rng.choice(np.arange(4, 60), 2 * segments, replace=False)) / 80
+    pitch = rng.uniform(100, 200, segments).astype(np.float32)
+    level = rng.uniform(-40, -10, segments).astype(np.float32)
+    vectors = rng.standard_normal((segments, 6)).astype(np.float32)
+    return SpeechTokens(vectors, cuts.reshape(-1, 2), pitch, level, seconds)
+
+
+def tensors(said):
+    return [torch.from_numpy(part)[None] for part in timeline(said)]
+
+
+def test_frames_interpolate_between_key_frames_read_from_five_items():
+    """The net against loops: surroundings, perceptron, key frames, frames."""
+    net = small()
+    tokens, prosody, index, position = tensors(made_up())
+    with torch.no_grad():
+        found = net(tokens, prosody, index, position)[0]
+        items = [
+            torch.cat([net.squeezed(t) * float(p[4] == 0), p])
+            for t, p in zip(tokens[0], prosody[0], strict=True)
+        ]
+        for frame in range(0, 80, 7):
+            item, place = int(index[0, frame]), float(position[0, frame]) * (KEYS - 1)
+            near = [items[i] if 0 <= i < len(items) else 0 * items[0] for i in range(item - 2, item + 3)]
+            seen = torch.cat([*near, torch.zeros(1)])
+            patch = net.read(torch.cat([seen, torch.relu(net.up(seen))]))
+            keys = net.spread(patch).view(KEYS, 3)
+            low = min(int(place), KEYS - 2)
+            wanted = keys[low] * (1 - (place - low)) + keys[low + 1] * (place - low)
+            torch.testing.assert_close(found[frame], wanted, atol=1e-4, rtol=1e-4)
+
+
+def test_key_frames_lie_evenly_over_an_item():
+    mel = np.arange(60, dtype=np.float32)[:, None]  # what stands in a frame is its number
+    index = np.repeat([0, 1, 2], [20, 1, 39])
+    found = key_frames(mel, index)
+    assert found[0] == pytest.approx(np.clip(np.linspace(-0.5, 19.5, KEYS), 0, 19))
+    assert found[1] == pytest.approx(np.full(KEYS, 20))
+    assert found[2, [0, -1]] == pytest.approx([21, 59])
+
+
+def test_the_start_alone_plays_training_clips_better_than_flat_tokens(spoken):
+    net = build(hidden=64, squeezed=16, units=8, patch=32)
+    start(net, spoken, seed=0)
+    for clip in spoken:
+        ours = [level_apart(decoded(net.eval(), clip.said, q), clip.mel) for q in (False, True)]
+        assert max(ours) < 0.7 * level_apart(flat(clip), clip.mel)
+
+
+def test_a_padded_batch_says_what_its_clips_say_alone():
+    net = small()
+    pair = [SimpleNamespace(said=made_up(n, s, n), mel=np.zeros((int(80 * s), 3), np.float16))
+            for n, s in ((2, 0.8), (5, 1.4))]  # fmt: skip
+    batch = syllable_decoder.collated(pair)
+    with torch.no_grad():
+        together = net(*(batch[k] for k in ("tokens", "prosody", "index", "position")))
+        for row, clip in zip(together, pair, strict=True):
+            alone = net(*tensors(clip.said))[0]
+            torch.testing.assert_close(row[: len(alone)], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_units_are_the_nearest_centroids_and_gaps_hold_no_token():
+    net = small()
+    torch.nn.init.normal_(net.centroids)
+    vectors = torch.randn(7, 6)
+    placed = net.squeezed(vectors)
+    assert torch.equal(net.units(placed), torch.cdist(placed, net.centroids).argmin(1))
+    tokens, prosody, index, position = tensors(made_up())
+    other = torch.where(prosody[..., -1:] == 1, tokens + 9, tokens)
+    with torch.no_grad():
+        rest = (prosody, index, position)
+        torch.testing.assert_close(net(tokens, *rest), net(other, *rest))
+        plain, units = (net(tokens, *rest, quantise=q) for q in (False, True))
+    assert not torch.allclose(plain, units)
+
+
+def test_halves_weigh_frames_by_what_lies_inside():
+    states = np.arange(10, dtype=np.float32)[:, None]  # frame i covers i/50 to (i + 1)/50 s
+    found = halves(states, np.array([[0.01, 0.09], [0.1, 0.2]]))
+    assert found[0] == pytest.approx([(0.5 * 0 + 1 + 0.5 * 2) / 2, (0.5 * 2 + 3 + 0.5 * 4) / 2])
+    assert found[1] == pytest.approx([(5 + 6 + 0.5 * 7) / 2.5, (0.5 * 7 + 8 + 9) / 2.5])
+
+
+def test_the_timeline_has_no_holes():
+    said = SpeechTokens(np.ones((2, 6), np.float32), np.array([[0.1, 0.3], [0.3, 0.5]]),
+                        np.float32([200, 0]), np.float32([-20, -30]), 1.0)  # fmt: skip
+    vectors, prosody, index, position = timeline(said)
+    assert index.tolist() == [0] * 8 + [1] * 16 + [2] * 16 + [3] * 40
+    assert prosody[:, 4].tolist() == [1, 0, 0, 1]
+    assert prosody[1:3, 1:4].tolist() == [[1, 0, 0], [0, 0, -1]]
+    assert vectors.sum(1).tolist() == [0, 6, 6, 0]
+    assert position[8:24] == pytest.approx((np.arange(16) + 0.5) / 16)
+
+
+def test_segments_that_overlap_are_refused(store):
+    with pytest.raises(InputError, match="overlap"):
+        decode_speech.tokens(store, np.zeros(16_000, np.float32), np.array([[0.1, 0.5], [0.4, 0.6]]))
+
+
+def test_another_speakers_words_get_our_sounds_at_the_other_times():
+    own = (Phone("a", 0, 0.5, 0), Phone("b", 0.5, 1.0, 0))
+    other = (Phone("a", 0, 0.25, 0), Phone("b", 0.25, 1.0, 0))
+    mel = np.repeat([[0.0], [1.0]], 40, axis=0).astype(np.float32)
+    out = moved(mel, own, other, 80)
+    assert (out[:19] == 0).all() and (out[21:] == 1).all()
+    assert moved(mel, own, other[:1], 80) is None
+
+
+def test_word_errors_are_the_fewest_edits():
+    assert _recogniser.word_errors(["a", "b", "c", "d"], ["a", "x", "c", "d", "e"]) == 2
+    assert _recogniser.word_errors([], ["a"]) == 1
+    assert told_apart([["a", "b"], ["x"]], [["a", "b"], ["c", "d"]]) == 0.5
+    assert speakable("He said he'd come at once.", {"he", "said", "he'd", "come", "at", "once"})
+    assert not speakable("He said he'd come at once.", {"he", "said"})
+
+
+class Parrot:
+    """A recogniser that knows every word and always hears the same two."""
+
+    def lookup_word(self, word):
+        return word
+
+    def start_utt(self):
+        self.heard = 0
+
+    def process_raw(self, samples, no_search, full_utt):
+        self.heard = len(samples)
+
+    def end_utt(self):
+        assert self.heard
+
+    def hyp(self):
+        return SimpleNamespace(hypstr="the bird")
+
+
+def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatch):
+    monkeypatch.setattr(_recogniser, "recogniser", Parrot)
+    text = tmp_path / "text"
+    text.mkdir()
+    (text / "novels_train.txt").write_text(" ".join(SENTENCES) + " The bird sang in the early morning light.")
+    for book in ("heldout_Burnett_Garden_1911.txt", "heldout_Stevenson_Treasure_1883.txt"):
+        (text / book).write_text("Seven heavy barrels rolled down. The captain laughed and went away.")
+    work, out = tmp_path / "work", tmp_path / "out"
+    command = f"--data {tmp_path} --work {work} --out {out} --clips 2 --sentences 3 --device cpu --minutes 5"
+    syllable_decoder.main([*command.split(), "--steps", "2", "--train-only"])
+    state = torch.load(work / "syllable-decoder.pt", weights_only=True)
+    assert state["step"] == 2
+    before = {k: v.clone() for k, v in state["net"].items()}
+    syllable_decoder.main([*command.split(), "--steps", "3", "--resume"])
+    after = torch.load(work / "syllable-decoder.pt", weights_only=True)["net"]
+    moved_most = {k: float((after[k] - before[k]).abs().max()) for k in before}
+    learned = {f"{layer}.{part}" for layer in ("up", "read", "spread") for part in ("weight", "bias")}
+    assert {k for k, v in moved_most.items() if v > 0} == learned  # the space of the units stays
+    card = json.loads((out / "syllable-decoder" / "card.json").read_text())
+    assert card["steps"] == 3 and card["bytes"] <= 6e6
+    assert all(m["n"] > 0 and np.isfinite(m["value"]) for m in card["metrics"])
+    net = ModelStore(folder=out).get("syllable-decoder")
+    assert net.centroids.abs().max() > 0
+
+
+def test_the_shipped_decoder_beats_the_flat_control_with_and_without_units(store, spoken):
+    net = store.get("syllable-decoder")
+    for clip in spoken:
+        ours, unit = (level_apart(decoded(net, clip.said, q), clip.mel) for q in (False, True))
+        control = level_apart(flat(clip), clip.mel)
+        assert ours < 0.6 * control
+        assert unit < 0.8 * control
+        assert ours < unit
+
+
+def test_what_is_heard_by_the_app_sounds_again(store, spoken):
+    clip = spoken[0]
+    said = decode_speech.tokens(store, clip.wave, clip.said.bounds)
+    np.testing.assert_allclose(said.vectors, clip.said.vectors, atol=0.05)
+    assert len(np.unique(decode_speech.units(store, said.vectors))) > len(said.bounds) // 2
+    wave = decode_speech.speak(store, said, iterations=8)
+    assert abs(len(wave) - len(clip.wave)) <= 200
+    loud = np.abs(wave).max()
+    assert 0.05 < loud < 10
+    swapped = SpeechTokens(said.vectors[::-1].copy(), said.bounds, said.pitch, said.level, said.seconds)
+    right, wrong = (level_apart(decode_speech.mel(store, s), clip.mel) for s in (said, swapped))
+    assert right < 0.6 * wrong
