@@ -224,8 +224,8 @@ def test_shipped_weights_rank_and_rebuild(models):
     collection = retrieval.read(BUNDLED.parent / "samples" / "retrieval" / "english")
     found = {m["name"]: m["value"] for m in retrieval.metrics(collection, rankings(reader, collection))}
     assert found["nDCG@10, [CLS]"] > 0.5
-    assert found["nDCG@10, ordinary tokens"] > 0.5
-    assert found["nDCG@10, [CLS] + ordinary tokens"] > 0.6
+    assert found["nDCG@10, ordinary tokens"] > 0.35
+    assert found["nDCG@10, [CLS] + ordinary tokens"] > found["nDCG@10, [CLS]"]
     texts = ("The ship sailed from the harbour with its cargo.", "The gene encodes a protein of the cell.")
     odds = []
     for ids in reader.ids(texts):
@@ -235,5 +235,5 @@ def test_shipped_weights_rank_and_rebuild(models):
         chances = net.decode(cls, tokens, blind).log_softmax(-1).gather(2, tokens[..., None])
         odds.append(chances[:, 1:-1, 0].mean(1))
     # A text's pieces are likelier from its own [CLS] state than from that of the other.
-    assert odds[0][0] > odds[0][1] + 0.2
-    assert odds[1][1] > odds[1][0] + 0.2
+    assert odds[0][0] > odds[0][1] + 2
+    assert odds[1][1] > odds[1][0] + 2
