@@ -26,6 +26,8 @@ def small(request):
     with torch.no_grad():
         for part in net.blocks.parameters():
             part.add_(0.1 * torch.randn_like(part))
+        for block in net.blocks:
+            block.out.weight.mul_(4)  # so that the next symbol depends on the text and not on the last alone
     return net.requires_grad_(False)
 
 
@@ -126,6 +128,8 @@ def test_following_is_running_the_whole_text_for_every_hop(small):
     prompts = np.stack([text(6, 10 + s).reshape(3, 2) for s in range(2)])
     found = small.follow(small.prefill(texts), prompts, 4)
     assert found.shape == (2, 3, 4)
+    turned = small.follow(small.prefill(texts[::-1].copy()), prompts, 4)
+    assert not np.array_equal(found, turned)
     for i in range(2):
         for j in range(3):
             assert found[i, j].tolist() == emitted(small, np.concatenate([texts[i], prompts[i, j]]), 4)
