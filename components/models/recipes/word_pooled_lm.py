@@ -143,7 +143,7 @@ def main(argv: list[str] | None = None) -> Path:
         print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     folder = Path(options.out) / NAME
     known = card(options, training, source, metrics)
-    if "byte-lm" in ModelStore().names():
+    if training.curve and "byte-lm" in ModelStore().names():
         other = ModelStore().card("byte-lm")
         known["training_bits_per_byte_at_the_same_time"] = same_time(known, words.symbols_per_byte(), other)
     publish(folder, "word_pooled", NET, net.state_dict(), known)
