@@ -137,8 +137,8 @@ def make_training(data: Path, seed: int, count: int, listener: Listener) -> list
 def make_measuring(data: Path, listener: Listener, known: set[str], count: int = 40) -> dict[str, list[Clip]]:
     """Make the dev and the test set: sentences of two books never trained on, all words `known`.
 
-    Groups `dev` and `test` are spoken by `slt`; `unseen` is the first quarter of the test by `awb`, never heard
-    in training; its target is `slt` at the times of `awb`.
+    Groups `dev` and `test` are spoken by `slt`; `unseen` is the first quarter of the test by `awb`,
+    never heard in training; its target is `slt` at the times of `awb`.
     """
     first, second = (
         [line for line in english_sentences(data / "text" / book, 1000, 9) if speakable(line, known)]
