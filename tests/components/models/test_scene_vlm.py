@@ -13,7 +13,7 @@ from components.models import ModelStore
 from components.models.nets._packed_questions import packed
 from components.models.nets.scene_vlm import build, look
 from components.models.recipes import _scene_answers, _scene_lessons, scene_vlm
-from components.numerics.scene_questions import Question, drill, meant
+from components.numerics.scene_questions import KINDS, Question, drill, meant
 from components.numerics.scenes import CLASSES, HELD_OUT_SEEDS, scene
 
 SMALL = {**scene_vlm.NET, "features": 24, "grid": 16, "width": 32, "depth": 3, "heads": 2, "hidden": 48}
@@ -328,3 +328,39 @@ def test_the_blind_guess_is_the_commonest_answer_to_a_text():
     scenes = [scene(seed, size=64) for seed in range(HELD_OUT_SEEDS, HELD_OUT_SEEDS + 40)]
     answers = [q.answer for made in scenes for q in made.questions if q.text == text]
     assert answers.count(best[text]) == max(map(answers.count, CLASSES[2:])) > 0
+
+
+@pytest.fixture(scope="module")
+def fresh(models):
+    """A few dozen scenes that neither training nor the card's test saw, with many questions each."""
+    scenes = _scene_lessons.seen(models.get("scene-vit"), [scene(s) for s in range(60_000, 60_016)])
+    return _scene_answers.Exam(tuple(scenes), tuple(drill(s.objects, s.seed, 28) for s in scenes))
+
+
+def test_shipped_weights_answer_questions_about_fresh_scenes(models, fresh):
+    net, card = models.get("scene-vlm"), models.card("scene-vlm")
+    assert card["bytes"] <= 12_000_000
+    assert card["encoder"]["sha256"] == models.card("scene-vit")["sha256"]
+    stated = {m["name"]: m["value"] for m in card["metrics"]}
+    with torch.inference_mode():
+        marked = _scene_answers.answers(net, fresh)
+    assert np.mean([right for _, right in marked]) > stated["answers right"] - 0.06
+    for kind in KINDS:
+        mine = [right for q, right in marked if q.kind == kind]
+        assert np.mean(mine) > stated[f"answers right: {kind}"] - 0.15, kind
+    assert np.mean([right for _, right in marked]) > 0.2 + stated[
+        "blind baseline (commonest answer to the same question)"
+    ]
+
+
+def test_shipped_weights_need_a_tenth_of_the_tokens_and_none_in_the_last_layers(models, fresh):
+    net = models.get("scene-vlm")
+    fresh = _scene_answers.Exam(fresh.scenes[:8], fresh.questions[:8])
+    with torch.inference_mode():
+        full = np.mean([right for _, right in _scene_answers.answers(net, fresh)])
+        few = np.mean([r for _, r in _scene_answers.answers(net, fresh, _scene_answers.diversely, 26)])
+        late = np.mean([r for _, r in _scene_answers.answers(net, fresh, drop_before=8)])
+        none = np.mean([r for _, r in _scene_answers.answers(net, fresh, keep=0)])
+    assert none < few
+    assert none < late
+    assert late > full - 0.05
