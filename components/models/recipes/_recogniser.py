@@ -17,7 +17,7 @@ LOUD = 0.1  # the level (RMS) given to the recogniser
 def recogniser() -> Any:
     """Return pocketsphinx's decoder with the English model that it brings; one search, narrowed."""
     try:
-        from pocketsphinx import Decoder  # type: ignore[import-untyped,unused-ignore]
+        from pocketsphinx import Decoder  # type: ignore[import-untyped,import-not-found,unused-ignore]
     except ModuleNotFoundError as error:
         message = "Word error rates need the package pocketsphinx; install it to measure."
         raise RuntimeError(message) from error
