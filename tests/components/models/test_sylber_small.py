@@ -102,7 +102,7 @@ def test_the_features_name_syllables_more_purely_than_chance(store, spoken):
     figures, n = purity_figures(store.get("sylber-small"), spoken, spoken, decode, count=40)
     assert n > 50
     dealt = figures["syllable purity by features, units dealt out at random"]
-    assert figures["syllable purity by features"] > dealt + 0.1
+    assert figures["syllable purity by features"] > dealt + 0.04
 
 
 def test_a_crop_has_its_marks_where_the_sound_is(spoken):
