@@ -11,18 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-class Norm(nn.Module):
-    """Layer normalisation with a gain and no bias."""
-
-    def __init__(self, width: int) -> None:
-        """`width` is the size of the last axis."""
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise the last axis."""
-        return F.layer_norm(x, (x.shape[-1],), self.weight.to(x.dtype))
+from components.models.nets.causal_lm import Norm
 
 
 class Block(nn.Module):

@@ -22,6 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from components.errors import InputError
+from components.models.nets.causal_lm import Norm
 
 MASKED = -1e4
 
@@ -36,18 +37,6 @@ class Turn(NamedTuple):
         """Turn pairs of channels of x (batch, tokens, heads, head width) by the angle of their position."""
         first, second = x.chunk(2, -1)
         return x * self.cosine + torch.cat([-second, first], -1) * self.sine
-
-
-class Norm(nn.Module):
-    """Layer normalisation with a gain and no bias."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise the last axis."""
-        return F.layer_norm(x, (x.shape[-1],), self.weight.to(x.dtype))
 
 
 class Block(nn.Module):
