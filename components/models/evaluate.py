@@ -1,7 +1,8 @@
-"""Recompute the metrics on a bundled model's card: `python -m components.models.evaluate NAME --data DIR`.
+"""Recompute the metrics on bundled models' cards: `python -m components.models.evaluate [NAME …] --data DIR`.
 
 A model's recipe may offer `evaluate(model, data, work) -> [{name, value, unit, n, on}]`; the rows are
-compared with the card's by name and set. The exit status is 1 where they differ.
+compared with the card's by name and set. Without a name every model with such a recipe is measured. The exit
+status is 1 where a value differs or one of the two lacks it.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from typing import Any
 
 from components.errors import InputError
 from components.models.store import ModelStore
+from components.settings import Settings
 
 Metric = dict[str, Any]
 Key = tuple[str, str]
@@ -68,19 +70,31 @@ def recompute(name: str, data: Path, work: Path, models: ModelStore) -> list[Com
 def main(argv: list[str] | None = None) -> int:
     """Print both values of every metric and mark what differs."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("name", help="the model's folder in assets/models")
+    parser.add_argument("names", nargs="*", help="folders in assets/models; all by default")
     parser.add_argument("--data", type=Path, required=True, help="folder with the evaluation data")
     parser.add_argument("--work", type=Path, default=Path("training"), help="folder for data that is made")
     parser.add_argument("--tolerance", type=float, default=0.01, help="allowed relative difference")
+    parser.add_argument("--threads", type=int, default=1, help="of each network")
     options = parser.parse_args(argv)
-    rows = recompute(options.name, options.data, options.work, ModelStore())
+    models = ModelStore(Settings(threads=options.threads))
+    wrong = 0
+    networks = [name for name in models.names() if "net" in models.card(name)]  # not the tokenizers
+    for name in options.names or networks:
+        wrong += report(name, recompute(name, options.data, options.work, models), options.tolerance)
+    return int(wrong > 0)
+
+
+def report(name: str, rows: list[Comparison], tolerance: float) -> int:
+    """Print the rows of one model; return how many differ or lack one of the two values."""
+    wrong = 0
     for row in rows:
         absent = "missing " if None in (row.card, row.found) else ""
-        mark = "DIFFERS " if row.differs(options.tolerance) else absent
+        mark = "DIFFERS " if row.differs(tolerance) else absent
+        wrong += bool(mark)
         sys.stdout.write(f"{mark}{row.name} | {row.on}: card {_show(row.card)}, found {_show(row.found)}\n")
-    wrong = sum(row.differs(options.tolerance) for row in rows)
-    sys.stdout.write(f"{len(rows)} metrics, {wrong} differ\n")
-    return int(wrong > 0)
+    sys.stdout.write(f"{name}: {len(rows)} metrics, {wrong} differ or are missing\n")
+    sys.stdout.flush()
+    return wrong
 
 
 def _show(value: float | None) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 
 from components.errors import InputError
 from components.models import vocabularies
+from components.models.weights import unpacked
 from components.settings import Settings
 
 T = TypeVar("T")
@@ -185,8 +186,7 @@ def load_bundled(folder: Path, card: dict[str, Any], device: str = "cpu") -> Any
     if found != card["sha256"]:
         raise RuntimeError(f"{folder.name}: the weights' SHA-256 is {found}, its card says {card['sha256']}.")
     net = build_net(card["net"], card["arguments"])
-    state = {k: v.float() if v.is_floating_point() else v for k, v in parse(weights).items()}
-    net.load_state_dict(state, strict=True)
+    net.load_state_dict(unpacked(parse(weights)), strict=True)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     return net.to(device).eval().requires_grad_(False)

@@ -17,6 +17,7 @@ from components.models.recipes import _glyph_probes
 from components.models.recipes._lm_training import Training, read_out_loss
 from components.models.recipes._run import arguments, publish
 from components.models.recipes._text_lm import books, folder_of, token_losses
+from components.models.weights import matrices, round_as_stored
 from components.numerics import glyphs
 
 FORMS = {"glyph-lm-frozen": "glyph", "glyph-lm-trainable": "trained", "glyph-lm-random": "random"}
@@ -87,14 +88,14 @@ def train(name: str, argv: list[str] | None = None) -> Path:
     net = training.result.cpu()
     read = training.step * BATCH * NET["context"]
     net.seen.copy_(torch.from_numpy(np.rint(corpus.seen * read).astype(np.int32)))
-    net.load_state_dict({k: v.half().float() if v.is_floating_point() else v
-                         for k, v in net.state_dict().items()})  # fmt: skip
+    round_as_stored(net, matrices(net))
     metrics = evaluate(net, options.data, options.work)
     for metric in metrics:
         print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     folder = Path(options.out) / name
     shape = {"vocabulary": len(corpus.tokens), "rows": FORMS[name], **NET}
-    publish(folder, "glyph_lm", shape, net.state_dict(), card(name, options, training, net, data, metrics))
+    publish(folder, "glyph_lm", shape, net.state_dict(), card(name, options, training, net, data, metrics),
+            in_8_bits=matrices(net))
     tell_twins(Path(options.out))
     return folder
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from components.models.nets.lexinvariant import LexinvariantLM, build
 from components.models.recipes._lm_training import Training, crops
 from components.models.recipes._run import digest, publish
+from components.models.weights import round_as_stored
 from components.numerics.substitution import symbols
 
 NET: dict[str, Any] = {"symbols": 32, "width": 192, "depth": 6, "hidden": 384, "context": 512}
@@ -87,7 +88,8 @@ def prepare(name: str, own_rows: bool, options: argparse.Namespace) -> Training:
 def finished(run: Training) -> LexinvariantLM:
     """Return the run's averaged weights as they ship, rounded to half precision, in evaluation mode."""
     net: LexinvariantLM = run.result
-    return net.half().float().requires_grad_(False)
+    round_as_stored(net)
+    return net.requires_grad_(False)
 
 
 def ship(name: str, run: Training, metrics: list[dict[str, Any]], command: str, limits: list[str]) -> Path:

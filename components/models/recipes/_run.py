@@ -4,13 +4,15 @@ import argparse
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
+
+from components.models.weights import packed
 
 CARDS = Path(__file__).resolve().parents[3] / "assets" / "models"
 
@@ -83,15 +85,17 @@ def digest(paths: Iterator[Path] | list[Path]) -> str:
 
 
 def publish(folder: Path, net: str, net_arguments: dict[str, Any], state: dict[str, torch.Tensor],
-            card: dict[str, Any], dtype: torch.dtype = torch.float16) -> None:
+            card: dict[str, Any], dtype: torch.dtype = torch.float16,
+            in_8_bits: Collection[str] = ()) -> None:
     """Write `model.safetensors` (floats as `dtype`) and `card.json`: net, hash, data and metrics.
+
+    The matrices named by `in_8_bits` are stored so (`components.models.weights`).
 
     `card` brings: licence, recipe, command, seed, steps, cpu_seconds, data [{name, sha256, licence}],
     metrics [{name, value, unit, n, on}] and limits [sentences].
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {k: (v.to(dtype) if v.is_floating_point() else v).contiguous().cpu() for k, v in state.items()}
-    save_file(tensors, folder / "model.safetensors")
+    save_file(packed(state, in_8_bits, dtype), folder / "model.safetensors")
     weights = (folder / "model.safetensors").read_bytes()
     facts = {"name": folder.name, "net": net, "arguments": net_arguments,
              "parameters": sum(v.numel() for v in state.values()), "bytes": len(weights),

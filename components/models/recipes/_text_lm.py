@@ -16,6 +16,7 @@ from components.models.nets.causal_lm import CausalLM, build
 from components.models.recipes._lm_training import Training, crops, read_out_loss
 from components.models.recipes._run import arguments, publish
 from components.models.tokenizer_training import stretches
+from components.models.weights import round_as_stored
 
 Stream = NDArray[np.integer[Any]]
 Encode = Callable[[str], list[int]]
@@ -113,7 +114,7 @@ def train(name: str, vocabulary: int, context: int, encode: Encode, target: floa
     training = Training(options, name, build(**shape), loss_over(stream, options.seed, options.device))
     training.run()
     net = training.result.cpu()
-    net.load_state_dict({k: v.half().float() for k, v in net.state_dict().items()})
+    round_as_stored(net)
     metrics = measure(net, encode, data)
     for metric in metrics:
         print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)

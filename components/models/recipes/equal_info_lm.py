@@ -27,6 +27,7 @@ from components.models.recipes._lm_training import Training, crops, read_out_los
 from components.models.recipes._run import arguments, publish
 from components.models.recipes._text_lm import BATCH_TOKENS, BODY, books, folder_of, token_losses
 from components.models.store import ModelStore
+from components.models.weights import round_as_stored
 from components.numerics.arithmetic_coding import encode
 from components.numerics.equal_info import CodeBook
 from components.settings import Settings
@@ -167,8 +168,7 @@ def main(argv: list[str] | None = None) -> Path:
     store = ModelStore(Settings(threads=options.threads), Path(options.out))
     training, twin, compressing = run(options, store)
     net = training.result.cpu()
-    for weights in net.parameters():
-        weights.data = weights.data.half().float()
+    round_as_stored(net)
     metrics = evaluate(net, options.data, options.work, store)
     for metric in metrics:
         print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)

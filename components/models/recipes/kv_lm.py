@@ -19,6 +19,7 @@ from components.models.recipes import _kv_measures as measures
 from components.models.recipes._kv_lessons import lesson, lesson_loss
 from components.models.recipes._lm_training import Training
 from components.models.recipes._run import arguments, publish
+from components.models.weights import round_as_stored
 from components.numerics.threads import FILLERS, SYMBOLS, VOCABULARY
 
 NAME = "kv-lm"
@@ -74,8 +75,7 @@ def published(training: Training, name: str, net: dict[str, Any], limits: tuple[
 
     options, module = training.options, name.replace("-", "_")
     model = training.result
-    for part in model.state_dict().values():
-        part.copy_(part.half())
+    round_as_stored(model)
     recipe = import_module(f"components.models.recipes.{module}")
     metrics = recipe.evaluate(model, options.data, options.work)
     for metric in metrics:

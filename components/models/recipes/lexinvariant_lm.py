@@ -20,6 +20,7 @@ from components.models.recipes._lexinvariant_training import (
 )
 from components.models.recipes._run import arguments
 from components.models.store import ModelStore
+from components.settings import Settings
 
 NAME, TWIN = "lexinvariant-lm", "lexinvariant-twin"
 WINDOWS, CIPHERS, LOOK_UPS = 400, 50, 200
@@ -31,7 +32,7 @@ def evaluate(model: Any, data: Path, work: Path, store: ModelStore | None = None
 
     The perplexity ratios are left out where the store has no twin.
     """
-    store = store or ModelStore()
+    store = store or ModelStore(Settings(threads=1))
     books = [read_symbols(folder_of(data) / book) for book in BOOKS]
     tokens = scores.windows(books, WINDOWS, scores.WINDOW)
     on = f"{WINDOWS} windows of 512 characters of two held-out novels"

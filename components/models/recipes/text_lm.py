@@ -29,6 +29,7 @@ from components.models.recipes._run import Budget, arguments, publish
 from components.models.recipes._text_lm_measures import HYBRID, evaluate
 from components.models.tokenizer_training import stretches, train
 from components.models.vocabularies import Vocabulary
+from components.models.weights import matrices, round_as_stored
 
 NAME = "text-lm"
 TOKENIZER = "tokenizer.json"
@@ -184,11 +185,12 @@ def main(argv: list[str] | None = None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     net = training.result.cpu()
-    net.load_state_dict({k: v.half().float() for k, v in net.state_dict().items()})
+    round_as_stored(net, matrices(net))
     metrics = evaluate(net, options.data, options.work, Vocabulary(tokenizer))
     for metric in metrics:
         print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
-    publish(folder, "causal_lm", shape, net.state_dict(), card(options, training, folder, metrics))
+    publish(folder, "causal_lm", shape, net.state_dict(), card(options, training, folder, metrics),
+            in_8_bits=matrices(net))
     return folder
 
 
