@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from components.models import vocabularies
@@ -69,3 +70,29 @@ def test_the_shipped_card_names_the_files_that_ship():
     for name, sha256 in card["files"].items():
         assert hashlib.sha256((BUNDLED / "text-tokenizers" / name).read_bytes()).hexdigest() == sha256
     assert card["bytes"] < 1_000_000 and card["data"][0]["prefix_sha256"]
+
+
+def test_the_validity_of_a_bpe_encoding_is_decided_by_neighbours(models):
+    """Exact next-byte probabilities rest on it: a token string is canonical iff each adjacent pair is."""
+    tokenizer = models.get("text-tokenizers")["bpe"].tokenizer
+    texts = [tokenizer.decode([i]) for i in range(tokenizer.get_vocab_size())]
+    # Tokens that are part of a character are no text of their own and cannot be re-encoded here.
+    whole = np.array([i for i, text in enumerate(texts) if tokenizer.encode(text).ids == [i]])
+    assert len(whole) > 3500
+    random = np.random.default_rng(0)
+
+    def holds(ids):
+        return tokenizer.encode("".join(texts[i] for i in ids)).ids == list(ids)
+
+    kept, refused = 0, []
+    for _ in range(150):
+        walk = [int(random.choice(whole))]
+        while len(walk) < 8:
+            following = next(int(t) for t in random.choice(whole, 400) if holds([walk[-1], int(t)]))
+            walk.append(following)
+        kept += holds(walk)
+        broken = next((int(t) for t in random.choice(whole, 400) if not holds([walk[3], int(t)])), None)
+        if broken is not None:
+            refused.append(not holds([*walk[:4], broken, *walk[5:]]))
+    assert kept == 150
+    assert all(refused) and len(refused) > 100
