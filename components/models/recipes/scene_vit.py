@@ -4,7 +4,9 @@
 
 The scenes are made on the way, two milliseconds each: nothing is read and no scene comes twice. A run that
 was stopped goes on with --resume; `--minutes` counts the processor time of all its parts, so that `--resume
---minutes 0` publishes the last checkpoint as it stands.
+--minutes 0` publishes the last checkpoint as it stands. With `--resume --decoder-only` the minutes that are
+left go to the decoder alone, at a fresh rate that falls to nothing: tokens stay as they are, so models that
+read them are not touched.
 """
 
 import argparse
@@ -30,7 +32,9 @@ NAME = "scene-vit"
 NET: dict[str, Any] = {"size": 128, "patch": 8, "width": 160, "depth": 8, "heads": 2, "hidden": 480}
 BATCH = 16
 RATE = 2e-3
+DECODER_RATE = 5e-4
 WARM_UP = 200  # steps
+BEND = 0.05  # disparity errors count squared below this and straight above
 PLAIN = 0.3  # weight of sky and ground, which are four fifths of all pixels
 TEST_SCENES = 200
 
@@ -58,7 +62,8 @@ def truths(scenes: list[Scene], patch: int) -> dict[str, Tensor]:
     }
 
 
-def loss_of(net: DenseViT, images: Tensor, truth: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+def loss_of(net: DenseViT, images: Tensor, truth: dict[str, Tensor],
+            bend: float = BEND) -> tuple[Tensor, dict[str, Tensor]]:
     """Return the weighted sum of the five losses and the heads' answers."""
     with torch.autocast(images.device.type, torch.bfloat16):
         tokens = net.embed(images)
@@ -69,7 +74,8 @@ def loss_of(net: DenseViT, images: Tensor, truth: dict[str, Tensor]) -> tuple[Te
     weights = torch.ones(len(CLASSES), device=images.device)
     weights[:2] = PLAIN
     loss = F.cross_entropy(answers["segmentation"], truth["segmentation"], weights)
-    loss = loss + 4 * F.smooth_l1_loss(answers["disparity"], truth["disparity"], beta=0.05)
+    # Small errors e count 40 e^2 whatever the bend.
+    loss = loss + 80 * bend * F.smooth_l1_loss(answers["disparity"], truth["disparity"], beta=bend)
     loss = loss + 0.3 * F.binary_cross_entropy_with_logits(answers["presence"], truth["presence"])
     for logits, right in ((colour, truth["colour"]), (texture, truth["texture"])):
         loss = loss + 0.15 * F.cross_entropy(logits.float().flatten(0, 1), right.flatten())
@@ -125,6 +131,7 @@ class Training:
         self.average = AveragedModel(self.net, avg_fn=follow)
         self.optimisers = optimisers(self.net)
         self.step, self.spent = 0, 0.0
+        self.fresh: tuple[int, float] | None = None  # step and seconds at which the decoder was left alone
         self.path = Path(options.work) / f"{NAME}.pt"
         state = load_checkpoint(self.path, options.device) if options.resume else None
         if state:
@@ -132,28 +139,49 @@ class Training:
             self.average.load_state_dict(state["average"])
             for one, saved in zip(self.optimisers, state["optimisers"], strict=True):
                 one.load_state_dict(saved)
-            self.step, self.spent = state["step"], state["spent"]
+            self.step, self.spent, self.fresh = state["step"], state["spent"], state.get("fresh")
+        if options.decoder_only:
+            self._leave_decoder()
         # A resumed run has already used `spent` seconds of its budget.
         self.budget = Budget(options.minutes, options.steps, time.process_time() - self.spent)
+
+    def _leave_decoder(self) -> None:
+        """Freeze all but the decoder, at the averaged weights where this begins now."""
+        if self.fresh is None:
+            self.fresh = (self.step, self.spent)
+            self.net.load_state_dict(self.average.module.state_dict())
+        self.net.requires_grad_(False)
+        self.net.decoder.requires_grad_(True)
+
+    def rate(self) -> float:
+        """Return the learning rate of the next step: up in `WARM_UP` steps, then down to a hundredth."""
+        step, spent = self.fresh or (0, 0.0)
+        before = min(1.0, spent / max(60 * self.options.minutes, 1e-9))
+        done = (self.budget.share() - before) / max(1 - before, 1e-9)
+        if self.options.steps:
+            done = max(done, (self.step - step) / (self.options.steps - step))
+        top = DECODER_RATE if self.fresh else RATE
+        rise = min(1.0, (self.step - step + 1) / WARM_UP)
+        return float(top * rise * max(0.01, 1 - done))
 
     def save(self) -> None:
         """Write the checkpoint."""
         self.spent = time.process_time() - self.budget.started
         state = {"net": self.net.state_dict(), "average": self.average.state_dict()}
         optimisers = [one.state_dict() for one in self.optimisers]
-        save_checkpoint(self.path, **state, optimisers=optimisers, step=self.step, spent=self.spent)
+        save_checkpoint(self.path, **state, optimisers=optimisers, step=self.step, spent=self.spent,
+                        fresh=self.fresh)  # fmt: skip
 
     def advance(self) -> tuple[float, Tensor]:
         """Train on the next `BATCH` scenes; return the loss and the confusion matrix."""
         first = HELD_OUT_SEEDS + (self.options.seed * 10_000_000 + self.step) * BATCH
         scenes = [scene(first + i) for i in range(BATCH)]
         truth = {k: v.to(self.options.device) for k, v in truths(scenes, NET["patch"]).items()}
-        done = self.budget.share()
-        if self.options.steps:
-            done = max(done, self.step / self.options.steps)
+        rate = self.rate()
         for group in (g for one in self.optimisers for g in one.param_groups):
-            group["lr"] = RATE * min(1, (self.step + 1) / WARM_UP) * max(0.01, 1 - done)
-        loss, answers = loss_of(self.net, pictures(scenes).to(self.options.device), truth)
+            group["lr"] = rate
+        bend = 1.0 if self.fresh else BEND  # at the end the error itself is what counts: its square
+        loss, answers = loss_of(self.net, pictures(scenes).to(self.options.device), truth, bend)
         self.net.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
@@ -238,9 +266,14 @@ def evaluate(model: Any, data: Path | None = None, work: Path | None = None) -> 
     ]
 
 
+def own_options(parser: argparse.ArgumentParser) -> None:
+    """Add this recipe's own option."""
+    parser.add_argument("--decoder-only", action="store_true", help="with --resume: train the decoder alone")
+
+
 def main(argv: list[str] | None = None) -> Path:
     """Train, measure and publish; return the folder of the published model."""
-    options = arguments("Train scene-vit on generated scenes.", 20, argv=argv)
+    options = arguments("Train scene-vit on generated scenes.", 20, own_options, argv)
     training = Training(options)
     with fast_attention():
         training.run()

@@ -205,6 +205,43 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatc
     assert net(torch.rand(1, 3, 128, 128))["segmentation"].shape == (1, 8, 128, 128)
 
 
+def test_the_decoder_alone_is_trained_from_the_average_at_a_fresh_rate(tmp_path, monkeypatch):
+    monkeypatch.setattr(scene_vit, "NET", {**scene_vit.NET, "width": 32, "depth": 2, "hidden": 64})
+    for name, value in (("BATCH", 2), ("TEST_SCENES", 2), ("WARM_UP", 1)):
+        monkeypatch.setattr(scene_vit, name, value)
+    rates = []
+    asked = scene_vit.Training.rate
+    monkeypatch.setattr(scene_vit.Training, "rate", lambda self: rates.append(asked(self)) or rates[-1])
+    options = ["--out", str(tmp_path / "out"), "--work", str(tmp_path / "work"), "--minutes", "5"]
+    scene_vit.main([*options, "--steps", "4"])
+    whole = torch.load(tmp_path / "work" / "scene-vit.pt", weights_only=True)
+    scene_vit.main([*options, "--steps", "6", "--resume", "--decoder-only"])
+    scene_vit.main([*options, "--steps", "8", "--resume", "--decoder-only"])
+    alone = torch.load(tmp_path / "work" / "scene-vit.pt", weights_only=True)
+    assert alone["fresh"] == (4, whole["spent"])
+    for name, now in alone["net"].items():
+        before = whole["average"]["module." + name]
+        assert torch.equal(now, before) == (not name.startswith("decoder."))
+        assert torch.equal(alone["average"]["module." + name], before) == (not name.startswith("decoder."))
+    tops = [scene_vit.RATE] * 4 + [scene_vit.DECODER_RATE] * 4
+    shares = [1, 3 / 4, 2 / 4, 1 / 4, 1, 1 / 2, 2 / 4, 1 / 4]
+    assert rates == pytest.approx([top * share for top, share in zip(tops, shares, strict=True)], rel=0.05)
+
+
+def test_disparity_errors_count_squared_below_the_bend_and_straight_above():
+    net, made = build(**{**scene_vit.NET, "width": 32, "depth": 1, "hidden": 32}), [scene(3)]
+    truth, images = scene_vit.truths(made, 8), torch.zeros(1, 3, 128, 128)
+    said = scene_vit.loss_of(net, images, truth)[1]["disparity"].detach()
+
+    def cost(error, bend):
+        return float(scene_vit.loss_of(net, images, {**truth, "disparity": said + error}, bend)[0].detach())
+
+    assert cost(0.02, 0.05) - cost(0, 0.05) == pytest.approx(40 * 0.02**2, rel=1e-3)
+    assert cost(0.02, 1.0) - cost(0, 1.0) == pytest.approx(40 * 0.02**2, rel=1e-3)
+    assert cost(0.5, 0.05) - cost(0, 0.05) == pytest.approx(4 * (0.5 - 0.025), rel=1e-3)
+    assert cost(0.5, 1.0) - cost(0, 1.0) == pytest.approx(40 * 0.25, rel=1e-3)
+
+
 def test_shipped_weights_see_fresh_scenes(models):
     net = models.get("scene-vit")
     card = models.card("scene-vit")
