@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from components.models.nets.syllable_encoder import HOP, SAMPLE_RATE
-from components.models.recipes._syllables import Utterance
+from components.models.recipes._syllables import Utterance, is_nucleus
 from components.numerics.boundary_peaks import runs, segments
 from components.numerics.boundary_scores import BoundaryScores, edges, score
 from components.numerics.syllable_cuts import cut_syllables
@@ -99,6 +99,24 @@ def fixed_rate(utterance: Utterance, rate: float = 4.3) -> Bounds:
     start, end = 0.0, len(utterance.samples) / SAMPLE_RATE
     cuts = np.arange(start, end + 1e-9, 1 / rate)
     return np.stack([cuts[:-1], cuts[1:]], axis=1)
+
+
+def nuclei_in(utterances: list[Utterance], found: list[Bounds]) -> tuple[float, float, int]:
+    """Return how segments and the marked syllables' nuclei meet, and the number of nuclei.
+
+    First the share of nuclei with their middle in a segment that touch two segments at most, then the share
+    of segments with exactly one nucleus' middle in them.
+    """
+    covered, single, nuclei, cuts = 0, 0, 0, 0
+    for utterance, bounds in zip(utterances, found, strict=True):
+        times = np.array([(p.start, p.end) for p in utterance.phones if is_nucleus(p.label)]).reshape(-1, 2)
+        middle = times.mean(axis=1)[:, None]
+        holds = (bounds[:, 0] <= middle) & (middle < bounds[:, 1])
+        touches = (bounds[:, 0] < times[:, 1:]) & (times[:, :1] < bounds[:, 1])
+        covered += int((holds.any(axis=1) & (touches.sum(axis=1) <= 2)).sum())
+        single += int((holds.sum(axis=0) == 1).sum())
+        nuclei, cuts = nuclei + len(times), cuts + len(bounds)
+    return covered / max(1, nuclei), single / max(1, cuts), nuclei
 
 
 def envelope_valleys(utterance: Utterance, dip: float = 2.0, floor: float = -25.0) -> Bounds:

@@ -19,6 +19,7 @@ from components.models.recipes._speech_training import segment_targets
 from components.models.recipes._syllables import Phone, Utterance, is_nucleus, syllabify
 from components.models.recipes._unit_scores import matched, nearest_means, purities, purity_figures, units_of
 from components.numerics.boundary_peaks import segments
+from components.settings import Settings
 
 LINES = (
     "The little engine climbed the winter mountain before anybody noticed.",
@@ -38,7 +39,7 @@ def spoken():
 
 @pytest.fixture(scope="module")
 def store():
-    return ModelStore()
+    return ModelStore(Settings(threads=1))
 
 
 def as_wave(utterance):
@@ -66,7 +67,7 @@ def test_three_steps_of_the_recipe_train_measure_and_publish(tmp_path, spoken, m
     last = torch.load(work / "checkpoint.pt", weights_only=True)
     assert (last["step"], last["stage"]) == (3, 2)
     assert any((fresh[k] != last["average"][k]).any() for k in fresh)
-    again = ModelStore(folder=out).get("sylber-small")
+    again = ModelStore(Settings(threads=1), folder=out).get("sylber-small")
     monkeypatch.setattr(sylber_small._run, "CARDS", out)
     rows = evaluate.compare(card["metrics"], sylber_small.evaluate(again, tmp_path, work))
     assert rows
