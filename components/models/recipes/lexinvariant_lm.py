@@ -69,8 +69,6 @@ LIMITS = [
     "are laid out as copying heads; training adds two losses that name plain letters (so the probe that "
     "reads ciphers was trained with the body, the paper's after it); the paper's model has 150 million "
     "parameters.",
-    "It trained four times as long as its twin, and is judged by a ratio to it: a twin that "
-    "trained as long would be better, and the ratio higher.",
 ]
 
 if __name__ == "__main__":

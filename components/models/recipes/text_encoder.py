@@ -182,7 +182,7 @@ def main(argv: list[str] | None = None) -> Path:
     objective.budget = training.budget
     training.run(every=20)
     net = training.result.cpu()
-    round_as_stored(net)  # 8 bits cost .005 nDCG here
+    round_as_stored(net)
     folder = Path(options.out) / NAME
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
