@@ -53,8 +53,30 @@ class PieceReader:
         return found
 
 
-def predicted_rows(network: "Hypernetwork", table: "Tensor", pieces: Pieces, batch: int = 1024) -> "Tensor":
-    """Return the hypernetwork's rows (tokens, width) for pieces (tokens, k) of a model with this table."""
+def surroundings(network: "Hypernetwork", table: "Tensor", own: Sequence[str],
+                 vocabulary: Vocabulary) -> "Tensor":
+    """Return what each token of a new vocabulary opens and closes (tokens, 2, width + 1).
+
+    `own` are the strings of the language model's tokens, whose rows `table` has; those with a byte that the
+    new tokenizer lacks are left out.
+    """
+    import torch
+
+    model: Any = vocabulary.tokenizer.model
+    letters = {token for token in token_strings(vocabulary) if len(token) == 1}
+    # Unigram models raise on a letter that they lack, BPE models drop it.
+    parts = [model.tokenize(token) if letters.issuperset(token) else [] for token in own]
+    ends = torch.tensor([(p[0].id, p[-1].id) if p else (-1, -1) for p in parts], device=table.device)
+    with torch.no_grad():
+        return network.surroundings(table, ends[:, 0], ends[:, 1], vocabulary.size)
+
+
+def predicted_rows(network: "Hypernetwork", table: "Tensor", pieces: Pieces, batch: int = 1024,
+                   around: "Tensor | None" = None) -> "Tensor":
+    """Return the hypernetwork's rows (tokens, width) for pieces (tokens, k) of a model with this table.
+
+    `around` are the tokens' `surroundings` in their tokenizer; without them the prediction is cruder.
+    """
     import torch
 
     ids = torch.from_numpy(pieces).to(table.device)
@@ -64,5 +86,5 @@ def predicted_rows(network: "Hypernetwork", table: "Tensor", pieces: Pieces, bat
         for at in range(0, len(ids), batch):
             part = order[at : at + batch]
             used = int((ids[part] >= 0).sum(1).max())
-            rows[part] = network(ids[part, :used], table)
+            rows[part] = network(ids[part, :used], table, None if around is None else around[part])
     return rows.clone()

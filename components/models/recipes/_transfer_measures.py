@@ -13,7 +13,7 @@ from components.models.nets.causal_lm import CausalLM
 from components.models.nets.hypernetwork import Hypernetwork
 from components.models.recipes._text_lm import bits_per_byte
 from components.models.tokenizer_training import stretches, train
-from components.models.tokenizer_transfer import PieceReader, predicted_rows, token_strings
+from components.models.tokenizer_transfer import PieceReader, predicted_rows, surroundings, token_strings
 from components.models.vocabularies import Vocabulary
 from components.numerics.matching_pursuit import pursue
 from components.numerics.row_transfer import mean_row, neighbour_means, piece_means, ridge_map
@@ -92,11 +92,12 @@ class Transfers:
     def rows_of(self, network: Hypernetwork, name: str, vocabulary: Vocabulary) -> dict[str, torch.Tensor]:
         """Return the tables of every way that there is for one tokenizer."""
         pieces = self.reader.table(token_strings(vocabulary))
+        around = surroundings(network, self.base.table, token_strings(self.own), vocabulary)
         found = heuristics(self.base, pieces)
         if name == BUNDLED_UNIGRAM and self.donor is not None:
             found |= from_donor(self.base, self.donor, pieces)
         tables = {way: torch.from_numpy(rows).float() for way, rows in found.items()}
-        tables["hypernetwork"] = predicted_rows(network, self.base.table, pieces)
+        tables["hypernetwork"] = predicted_rows(network, self.base.table, pieces, around=around)
         return tables
 
     def measure(self, network: Hypernetwork, name: str, vocabulary: Vocabulary) -> list[dict[str, Any]]:

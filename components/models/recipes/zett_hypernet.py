@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -23,25 +22,28 @@ from torch import Tensor
 from components.models.nets.causal_lm import CausalLM
 from components.models.nets.hypernetwork import Hypernetwork, build
 from components.models.recipes import _transfer_measures as measures
-from components.models.recipes._lm_training import Training
+from components.models.recipes._lm_training import Training, read_out_loss
 from components.models.recipes._run import arguments, publish
 from components.models.recipes._text_lm import books, folder_of
 from components.models.recipes._tokenizer_sampling import TokenizerSampler
 from components.models.store import BUNDLED, ModelStore
-from components.models.tokenizer_transfer import PIECES, PieceReader, token_strings
+from components.models.tokenizer_training import stretches
+from components.models.tokenizer_transfer import PIECES, PieceReader, surroundings, token_strings
 from components.models.vocabularies import Vocabulary, bundled
 from components.settings import Settings
 
 NAME, MODULE, BASE, DONOR = "zett-hypernet", "zett_hypernet", "bpe-lm", "unigram-lm"
 NET: dict[str, Any] = {"width": 192, "depth": 2, "heads": 3, "hidden": 384, "pieces": PIECES}
-RATE = 0.01
+RATE = 0.002  # at 0.01 the loss did not fall in 1,000 steps
 SEQUENCES, LENGTH = 16, 128  # of a step
-NEGATIVES = 512  # tokens that stand in the softmax beside those of the step
-TOKENIZER_STEPS = 4  # steps with one tokenizer
-WARM_STEPS = 40  # steps on splits of the model's own tokens
+NEGATIVES = 256  # tokens that stand in the softmax beside those of the step
+TOKENIZER_STEPS = 2  # steps with one tokenizer
+WARM_STEPS = 150  # steps on splits of the model's own tokens
 SPLITS = 1024  # tokens of such a step
+ALONE = 10  # one step in so many hears nothing of a token but its pieces
 SHARED = 0.5  # weight of the squared error on shared tokens
 TEXT = 12_000_000  # characters of novels
+COUNTED = 2_000_000  # of them that tell how frequent the model's own tokens are
 LETTERS = 7  # characters a token that are cut for a sequence: more than any tokenizer needs
 RISE, GAIN = 0.25, 0.15  # targets in bits per byte
 
@@ -55,7 +57,7 @@ class Lessons:
         self.reader, self.sampler = PieceReader(own), TokenizerSampler(text, seed)
         self.splitter: Any = Tokenizer.from_str(own.tokenizer.to_str())
         self.own = token_strings(own)
-        self.drawn: tuple[int, Vocabulary, NDArray[np.int64]] | None = None
+        self.drawn: tuple[int, Vocabulary, NDArray[np.int64], Tensor] | None = None
         self.spread = base.table.std(0) + 1e-6
 
     def __call__(self, net: Hypernetwork, step: int) -> Tensor:
@@ -81,11 +83,13 @@ class Lessons:
         """Return the mean squared error of predicted rows of own tokens, in shares of their variance."""
         return ((rows - self.base.table[ids]) / self.spread).square().mean()
 
-    def tokenizer(self, number: int) -> tuple[Vocabulary, NDArray[np.int64]]:
-        """Return a tokenizer and the pieces of all its tokens."""
+    def tokenizer(self, net: Hypernetwork, number: int) -> tuple[Vocabulary, NDArray[np.int64], Tensor]:
+        """Return a tokenizer, the pieces of all its tokens and their surroundings."""
         if self.drawn is None or self.drawn[0] != number:
             vocabulary = self.sampler.sample(number)
-            self.drawn = number, vocabulary, self.reader.table(token_strings(vocabulary))
+            pieces = self.reader.table(token_strings(vocabulary))
+            around = surroundings(net, self.base.table, self.own, vocabulary)
+            self.drawn = number, vocabulary, pieces, around
         return self.drawn[1:]
 
     def crops(self, vocabulary: Vocabulary, random: np.random.Generator) -> NDArray[np.int64]:
@@ -100,7 +104,7 @@ class Lessons:
 
     def text_loss(self, net: Hypernetwork, step: int, random: np.random.Generator) -> Tensor:
         """Return the frozen model's loss under predicted rows, and half the error of the shared ones."""
-        vocabulary, pieces = self.tokenizer(step // TOKENIZER_STEPS)
+        vocabulary, pieces, around = self.tokenizer(net, step // TOKENIZER_STEPS)
         ids = self.crops(vocabulary, random)
         used = np.unique(ids[ids >= 0])
         others = np.setdiff1d(np.arange(vocabulary.size), used)
@@ -110,17 +114,27 @@ class Lessons:
         part = part[:, : int((part >= 0).sum(1).max())]
         tokens = torch.from_numpy(np.where(ids < 0, -1, np.searchsorted(used, ids))).to(self.device)
         # Each of the drawn others stands for as many as there are to one drawn.
-        weight = torch.zeros(len(symbols), device=self.device)
+        weight = torch.zeros(len(symbols), 1, device=self.device)
         weight[len(used) :] = math.log(max(1.0, len(others) / max(1, len(chosen))))
+        heard = None if step % ALONE == 0 else around[torch.from_numpy(symbols).to(self.device)]
         with torch.autocast(self.device, torch.bfloat16):
-            rows = net(torch.from_numpy(part).to(self.device), self.base.table)
+            rows = net(torch.from_numpy(part).to(self.device), self.base.table, heard)
             vectors = self.base.embed(tokens[:, :-1].clamp(min=0), rows)
             states, _ = self.base.states(torch.cat([self.base.begin(len(ids)), vectors], 1))
-            logits = self.base.read(states, rows)
-        loss = F.cross_entropy((logits.float() + weight).flatten(0, 1), tokens.flatten(), ignore_index=-1)
+            # The weight is the product of one more channel, which every state has at one.
+            states = torch.cat([states, torch.ones_like(states[..., :1])], -1)
+            loss = read_out_loss(states, torch.cat([rows, weight], 1), tokens)
         shared = torch.from_numpy(np.flatnonzero((part >= 0).sum(1) == 1)).to(self.device)
         same = torch.from_numpy(part[:, 0]).to(self.device)[shared]
         return loss + SHARED * self.error(rows[shared], same)
+
+
+def shares(own: Vocabulary, text: str) -> Tensor:
+    """Return the logarithm of the share of each token in a text, half a token added to each."""
+    counts = np.full(own.size, 0.5)
+    for part in stretches(text):
+        counts += np.bincount(own.tokenizer.encode(part).ids, minlength=own.size)
+    return torch.from_numpy(np.log(counts / counts.sum())).float()
 
 
 def own_vocabulary() -> dict[str, Vocabulary]:
@@ -148,11 +162,13 @@ def main(argv: list[str] | None = None) -> Path:
     text = source.read_text(encoding="utf-8")[:TEXT]
     base = store.get(BASE)
     lessons = Lessons(base, own["bpe"], text, options.seed, options.device)
-    shape = {**NET, "width": base.width}
-    training = Training(options, NAME, build(**shape), lessons, RATE)
+    shape = {**NET, "width": base.width, "symbols": base.vocabulary}
+    net = build(**shape)
+    net.prior.copy_(shares(own["bpe"], text[:COUNTED]))
+    training = Training(options, NAME, net, lessons, RATE)
     training.run(every=50)
     net = training.result.cpu()
-    for weights in net.parameters():
+    for weights in (*net.parameters(), net.prior):
         weights.data = weights.data.half().float()
     metrics = evaluate(net, options.data, options.work, store)
     for metric in metrics:

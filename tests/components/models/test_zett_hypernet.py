@@ -19,7 +19,7 @@ from components.models.recipes import zett_hypernet
 from components.models.recipes._run import publish
 from components.models.recipes._text_lm import bits_per_byte
 from components.models.tokenizer_training import train
-from components.models.tokenizer_transfer import PieceReader, predicted_rows, token_strings
+from components.models.tokenizer_transfer import PieceReader, predicted_rows, surroundings, token_strings
 from components.models.vocabularies import Vocabulary
 from components.numerics.row_transfer import piece_means
 from components.settings import Settings
@@ -48,8 +48,8 @@ def base():
 def trained():
     """A network whose change is not zero."""
     torch.manual_seed(2)
-    net = build(width=32, depth=2, heads=2, hidden=48, pieces=4)
-    torch.nn.init.normal_(net.down.weight, std=0.3)
+    net = build(width=32, depth=2, heads=2, hidden=48, pieces=4, symbols=50)
+    torch.nn.init.normal_(net.down.weight, std=1.0)
     return net.eval().requires_grad_(False)
 
 
@@ -99,6 +99,51 @@ def test_rows_follow_the_tables_scale(trained):
     assert torch.allclose(moved, trained(pieces, table) * scale + shift, atol=1e-3)
 
 
+def test_surroundings_are_the_mean_of_what_a_token_opens_and_closes():
+    """Written out over strings: own tokens under a tokenizer without "z"."""
+    net = build(width=32, heads=2, hidden=48, symbols=5)
+    shares = torch.tensor([0.4, 0.1, 0.2, 0.1, 0.2])
+    net.prior.copy_(shares.log())
+    own, splits = ["ab", "abc", "b", "bc", "az"], [["ab"], ["ab", "c"], ["b"], ["b", "c"], [""]]
+    vocabulary = sampling.unigram(["ab", "c", "b", "d", "a"], [-1.0, -2.0, -2.0, -3.0, -9.0])
+    table = torch.randn(5, 32)
+    found = surroundings(net, table, own, vocabulary)
+    assert found.shape == (5, 2, 33)
+    for i, token in enumerate(["ab", "c", "b", "d", "a"]):
+        for side, place in enumerate((0, -1)):
+            those = [j for j, split in enumerate(splits) if split[place] == token]
+            if not those:
+                assert found[i, side, -1] == -math.inf
+                continue
+            weights = shares[those]
+            mean = (weights[:, None] * table[those]).sum(0) / weights.sum()
+            assert torch.allclose(found[i, side, :-1], mean, atol=1e-5)
+            assert float(found[i, side, -1]) == pytest.approx(float(weights.sum().log()), abs=1e-5)
+
+
+def test_surroundings_are_heard_and_those_that_are_not_there_are_not(trained):
+    table, pieces = torch.randn(50, 32), torch.tensor([[3, 8, 2], [4, -1, -1], [9, 1, -1]])
+    around = torch.randn(3, 2, 33)
+    around[:, :, -1] = -math.inf
+    plain = trained(pieces, table)
+    assert torch.allclose(trained(pieces, table, around), plain, atol=1e-5)  # minus infinity: nobody is there
+    around[1, 0, -1] = -2.0
+    one = trained(pieces, table, around)
+    assert torch.allclose(one[[0, 2]], plain[[0, 2]], atol=1e-5)
+    assert not torch.allclose(one[1], plain[1], atol=1e-2)
+    rows = predicted_rows(trained, table, pieces.numpy(), batch=2, around=around)
+    assert torch.allclose(rows, one, atol=1e-5)
+
+
+def test_shares_are_counts_of_own_tokens(own):
+    text = " the garden the"
+    found = zett_hypernet.shares(own, text).exp()
+    ids = own.tokenizer.encode(text).ids
+    assert float(found.sum()) == pytest.approx(1, abs=1e-4)
+    the = own.tokenizer.token_to_id("Ġthe")
+    assert float(found[the]) == pytest.approx((ids.count(the) + 0.5) / (len(ids) + own.size / 2), rel=1e-4)
+
+
 def test_pieces_are_what_the_base_tokenizer_says(own):
     reader = PieceReader(own)
     other = Vocabulary(train("bpe", 400, [prose(300)]))
@@ -143,9 +188,12 @@ def test_drawn_tokenizers_differ_keep_text_and_repeat(sampler):
 def test_the_softmax_over_drawn_tokens_stands_for_the_whole(base, own, monkeypatch):
     """With every other token drawn the loss is the full cross-entropy; with few it comes near on average."""
     lessons = zett_hypernet.Lessons(base, own, prose(4000), 0, "cpu")
-    net = build(**{**zett_hypernet.NET, "width": 32, "heads": 1})
+    net = build(**{**zett_hypernet.NET, "width": 32, "heads": 1, "symbols": own.size})
     monkeypatch.setattr(zett_hypernet, "SHARED", 0.0)
-    vocabulary, pieces = lessons.tokenizer(4)
+    monkeypatch.setattr(zett_hypernet, "TOKENIZER_STEPS", 4)
+    monkeypatch.setattr(zett_hypernet, "WARM_STEPS", 0)
+    vocabulary, pieces, around = lessons.tokenizer(net, 4)
+    assert around.shape == (vocabulary.size, 2, 33)
     rows = torch.from_numpy(piece_means(base.table.numpy(), pieces)).float()
     ids = torch.from_numpy(lessons.crops(vocabulary, np.random.default_rng(9)))
     assert (ids >= 0).all()
