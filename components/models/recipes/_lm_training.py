@@ -6,18 +6,15 @@ batch. The last weights decay linearly to a hundredth of the rate and a moving a
 
 import argparse
 import math
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
-from components.models.recipes._run import Budget, load_checkpoint, save_checkpoint
+from components.models.recipes._resumable import Resumable
 
 RATE = 0.012
 WARM_UP = 100  # steps
@@ -95,54 +92,26 @@ def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
     return average + (current - average) * max(0.005, 10 / (10 + float(seen)))
 
 
-class Training:
-    """The state of a run: net, its moving average, optimisers and counts, all of it in the checkpoint."""
+class Training(Resumable):
+    """A run with a moving average of the weights and the curve of its loss."""
+
+    kept = (*Resumable.kept, "curve")
 
     def __init__(self, options: argparse.Namespace, name: str, net: nn.Module,
                  loss: Callable[[Any, int], Tensor], rate: float = RATE) -> None:
         """`options` are the recipe's; `net` is trained in place on `options.device`."""
-        self.options, self.loss, self.rate = options, loss, rate
-        self.net = net.to(options.device)
-        self.average = AveragedModel(self.net, avg_fn=follow)
-        self.optimisers = optimisers(self.net, rate)
-        self.step, self.spent = 0, 0.0
+        self.loss, self.rate = loss, rate
         self.curve: list[tuple[int, float]] = []
-        self.path = Path(options.work) / f"{name}.pt"
-        state = load_checkpoint(self.path, options.device) if options.resume else None
-        if state:
-            self.net.load_state_dict(state["net"])
-            self.average.load_state_dict(state["average"])
-            for one, saved in zip(self.optimisers, state["optimisers"], strict=True):
-                one.load_state_dict(saved)
-            self.step, self.spent, self.curve = state["step"], state["spent"], state["curve"]
-        # A resumed run has already used `spent` seconds of its budget.
-        self.budget = Budget(options.minutes, options.steps, time.process_time() - self.spent)
-
-    def save(self) -> None:
-        """Write the checkpoint."""
-        self.spent = time.process_time() - self.budget.started
-        state = {"net": self.net.state_dict(), "average": self.average.state_dict(), "curve": self.curve}
-        optimisers = [one.state_dict() for one in self.optimisers]
-        save_checkpoint(self.path, **state, optimisers=optimisers, step=self.step, spent=self.spent)
+        net = net.to(options.device)
+        super().__init__(options, name, net, optimisers(net, rate), follow)
 
     def advance(self) -> float:
         """Train on the next batch and return its loss in nats."""
-        done = self.budget.share()
-        if self.options.steps:
-            done = max(done, self.step / self.options.steps)
         # Full rate for the first third, then down in a straight line.
-        factor = min(1, (self.step + 1) / WARM_UP) * max(0.01, min(1.0, (1 - done) / 0.67))
-        for group in (g for one in self.optimisers for g in one.param_groups):
-            group["lr"] = self.rate * factor
+        factor = min(1, (self.step + 1) / WARM_UP) * max(0.01, min(1.0, (1 - self.done()) / 0.67))
         self.net.train()
         loss = self.loss(self.net, self.step)
-        self.net.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        for one in self.optimisers:
-            one.step()
-        self.average.update_parameters(self.net)
-        self.step += 1
+        self.descend(loss, self.rate * factor)
         return float(loss.detach())
 
     def run(self, every: int = 100) -> None:
@@ -151,9 +120,8 @@ class Training:
         while self.budget.left(self.step):
             total, since = total + self.advance(), since + 1
             if self.step % every == 0:
-                minutes = (time.process_time() - self.budget.started) / 60
                 self.curve.append((self.step, round(total / since, 4)))
-                print(f"step {self.step}  {minutes:.1f} min  loss {total / since:.4f} nats "
+                print(f"step {self.step}  {self.minutes:.1f} min  loss {total / since:.4f} nats "
                       f"({total / since / math.log(2):.4f} bits)", flush=True)  # fmt: skip
                 total, since = 0.0, 0
             if self.step % (2 * every) == 0:

@@ -10,7 +10,6 @@ read them are not touched.
 """
 
 import argparse
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,10 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.optim.swa_utils import AveragedModel
 
 from components.models.nets.dense_vit import DenseViT, build
-from components.models.recipes._run import Budget, arguments, load_checkpoint, publish, save_checkpoint
+from components.models.recipes._resumable import Optimisers, Resumable, muon_and_adamw
+from components.models.recipes._run import arguments, publish
 from components.numerics.scene_shapes import COLOURS, TEXTURES
 from components.numerics.scenes import CLASSES, HELD_OUT_SEEDS, HELD_OUT_STYLE, Scene, scene
 
@@ -96,15 +95,10 @@ def mean_iou(counts: Tensor) -> float:
     return float((hit / union.clamp(min=1))[union > 0].mean())
 
 
-def optimisers(net: DenseViT) -> tuple[torch.optim.Optimizer, ...]:
+def optimisers(net: DenseViT) -> Optimisers:
     """Return Muon for the matrices inside the blocks, where it learns faster, and AdamW for the rest."""
     inner = [p for p in net.blocks.parameters() if p.ndim == 2] + [net.decoder.spread.weight]
-    chosen = {id(p) for p in inner}
-    rest = [p for p in net.parameters() if id(p) not in chosen]
-    return (
-        torch.optim.Muon(inner, lr=RATE, momentum=0.95, weight_decay=0.03, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01),
-    )
+    return muon_and_adamw(net, inner, RATE)
 
 
 @contextmanager
@@ -121,29 +115,18 @@ def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
     return average + (current - average) * max(0.002, 10 / (10 + float(seen)))
 
 
-class Training:
-    """The state of a run: net, its moving average, optimiser and counts, all of it in the checkpoint."""
+class Training(Resumable):
+    """A run with a moving average of the weights; the scenes of a step follow from its number."""
+
+    kept = (*Resumable.kept, "fresh")
 
     def __init__(self, options: argparse.Namespace) -> None:
         torch.manual_seed(options.seed)
-        self.options = options
-        self.net = build(**NET).to(options.device)
-        self.average = AveragedModel(self.net, avg_fn=follow)
-        self.optimisers = optimisers(self.net)
-        self.step, self.spent = 0, 0.0
+        net = build(**NET).to(options.device)
         self.fresh: tuple[int, float] | None = None  # step and seconds at which the decoder was left alone
-        self.path = Path(options.work) / f"{NAME}.pt"
-        state = load_checkpoint(self.path, options.device) if options.resume else None
-        if state:
-            self.net.load_state_dict(state["net"])
-            self.average.load_state_dict(state["average"])
-            for one, saved in zip(self.optimisers, state["optimisers"], strict=True):
-                one.load_state_dict(saved)
-            self.step, self.spent, self.fresh = state["step"], state["spent"], state.get("fresh")
+        super().__init__(options, NAME, net, optimisers(net), follow)
         if options.decoder_only:
             self._leave_decoder()
-        # A resumed run has already used `spent` seconds of its budget.
-        self.budget = Budget(options.minutes, options.steps, time.process_time() - self.spent)
 
     def _leave_decoder(self) -> None:
         """Freeze all but the decoder, at the averaged weights where this begins now."""
@@ -164,31 +147,14 @@ class Training:
         rise = min(1.0, (self.step - step + 1) / WARM_UP)
         return float(top * rise * max(0.01, 1 - done))
 
-    def save(self) -> None:
-        """Write the checkpoint."""
-        self.spent = time.process_time() - self.budget.started
-        state = {"net": self.net.state_dict(), "average": self.average.state_dict()}
-        optimisers = [one.state_dict() for one in self.optimisers]
-        save_checkpoint(self.path, **state, optimisers=optimisers, step=self.step, spent=self.spent,
-                        fresh=self.fresh)  # fmt: skip
-
     def advance(self) -> tuple[float, Tensor]:
         """Train on the next `BATCH` scenes; return the loss and the confusion matrix."""
         first = HELD_OUT_SEEDS + (self.options.seed * 10_000_000 + self.step) * BATCH
         scenes = [scene(first + i) for i in range(BATCH)]
         truth = {k: v.to(self.options.device) for k, v in truths(scenes, NET["patch"]).items()}
-        rate = self.rate()
-        for group in (g for one in self.optimisers for g in one.param_groups):
-            group["lr"] = rate
         bend = 1.0 if self.fresh else BEND  # at the end the error itself is what counts: its square
         loss, answers = loss_of(self.net, pictures(scenes).to(self.options.device), truth, bend)
-        self.net.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        for one in self.optimisers:
-            one.step()
-        self.average.update_parameters(self.net)
-        self.step += 1
+        self.descend(loss, self.rate())
         return float(loss.detach()), confusion(answers, truth)
 
     def run(self, every: int = 100) -> None:
@@ -198,8 +164,7 @@ class Training:
             loss, batch = self.advance()
             counts, total, since = counts + batch.cpu(), total + loss, since + 1
             if self.step % every == 0:
-                minutes = (time.process_time() - self.budget.started) / 60
-                print(f"step {self.step}  {minutes:.1f} min  loss {total / since:.3f}  "
+                print(f"step {self.step}  {self.minutes:.1f} min  loss {total / since:.3f}  "
                       f"running mIoU {mean_iou(counts):.3f}", flush=True)  # fmt: skip
                 counts, total, since = torch.zeros_like(counts), 0.0, 0
             if self.step % (2 * every) == 0:

@@ -8,7 +8,6 @@ picture. A run that was stopped goes on with --resume; `--minutes` counts the pr
 """
 
 import argparse
-import time
 from collections import deque
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ from torch import Tensor
 from components.models import ModelStore
 from components.models.nets._packed_questions import packed
 from components.models.nets.scene_vlm import SceneVLM, build
-from components.models.recipes._run import Budget, arguments, load_checkpoint, publish, save_checkpoint
+from components.models.recipes._resumable import Resumable, muon_and_adamw
+from components.models.recipes._run import arguments, publish
 from components.models.recipes._scene_answers import evaluate
 from components.models.recipes._scene_lessons import (
     GROUPS,
@@ -114,44 +114,19 @@ def eyes_loss(net: SceneVLM, scenes: list[Seen]) -> Tensor:
         return words_loss(net, net.project(features), scenes)
 
 
-def optimisers(net: SceneVLM) -> tuple[torch.optim.Optimizer, ...]:
-    """Return Muon for the matrices inside the blocks, where it learns faster, and AdamW for the rest."""
-    inner = [p for p in net.blocks.parameters() if p.ndim == 2]
-    chosen = {id(p) for p in inner}
-    rest = [p for p in net.parameters() if id(p) not in chosen]
-    return (
-        torch.optim.Muon(inner, lr=RATE, momentum=0.95, weight_decay=0.03, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=RATE, betas=(0.9, 0.98), weight_decay=0.01),
-    )
+class Training(Resumable):
+    """A run with the frozen encoder and the pool of encoded scenes, which no checkpoint holds."""
 
-
-class Training:
-    """The state of a run: net, optimisers and counts, all in the checkpoint; and the pool, which is not."""
+    kept = (*Resumable.kept, "made")
 
     def __init__(self, options: argparse.Namespace) -> None:
         torch.manual_seed(options.seed)
-        self.options = options
         self.encoder = ModelStore(Settings(threads=options.threads)).get(ENCODER).to(options.device)
-        self.net = build(**NET).to(options.device)
-        self.optimisers = optimisers(self.net)
-        self.step, self.made, self.spent = 0, 0, 0.0
+        net = build(**NET).to(options.device)
+        self.made = 0
         self.pool: deque[Seen] = deque(maxlen=POOL)
-        self.path = Path(options.work) / f"{NAME}.pt"
-        state = load_checkpoint(self.path, options.device) if options.resume else None
-        if state:
-            self.net.load_state_dict(state["net"])
-            for one, saved in zip(self.optimisers, state["optimisers"], strict=True):
-                one.load_state_dict(saved)
-            self.step, self.made, self.spent = state["step"], state["made"], state["spent"]
-        # A resumed run has already used `spent` seconds of its budget.
-        self.budget = Budget(options.minutes, options.steps, time.process_time() - self.spent)
-
-    def save(self) -> None:
-        """Write the checkpoint."""
-        self.spent = time.process_time() - self.budget.started
-        optimisers = [one.state_dict() for one in self.optimisers]
-        save_checkpoint(self.path, net=self.net.state_dict(), optimisers=optimisers, step=self.step,
-                        made=self.made, spent=self.spent)  # fmt: skip
+        inner = [p for p in net.blocks.parameters() if p.ndim == 2]
+        super().__init__(options, NAME, net, muon_and_adamw(net, inner, RATE))
 
     def scenes(self, rng: np.random.Generator) -> list[Seen]:
         """Return `BATCH` scenes: new ones, and from the pool as soon as it holds a few hundred."""
@@ -183,19 +158,9 @@ class Training:
 
     def _follow(self, loss: Tensor) -> None:
         """Take one step down the loss, at the rate that belongs to this part of the budget."""
-        done = self.budget.share()
-        if self.options.steps:
-            done = max(done, self.step / self.options.steps)
         # Both parts of the training begin slowly.
         begun = self.step - (EYES_FIRST if self.step >= EYES_FIRST else 0)
-        for group in (g for one in self.optimisers for g in one.param_groups):
-            group["lr"] = RATE * min(1, (begun + 1) / WARM_UP) * max(0.01, 1 - done)
-        self.net.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
-        for one in self.optimisers:
-            one.step()
-        self.step += 1
+        self.descend(loss, RATE * min(1, (begun + 1) / WARM_UP) * max(0.01, 1 - self.done()))
 
     def run(self, every: int = 25) -> None:
         """Train until the budget ends, printing the mean loss and the right answers of every kind."""
@@ -206,9 +171,9 @@ class Training:
             hits += torch.bincount(kinds.cpu(), right.cpu().float(), minlength=len(KINDS))
             total, since = total + loss, since + 1
             if self.step % every == 0:
-                minutes = (time.process_time() - self.budget.started) / 60
                 shares = "  ".join(f"{k} {h / c:.2f}" for k, h, c in zip(KINDS, hits, counts, strict=True))
-                print(f"step {self.step}  {minutes:.1f} min  loss {total / since:.3f}  {shares}", flush=True)
+                print(f"step {self.step}  {self.minutes:.1f} min  loss {total / since:.3f}  {shares}",
+                      flush=True)  # fmt: skip
                 hits, counts, total, since = torch.zeros(len(KINDS)), torch.zeros(len(KINDS)), 0.0, 0
                 self.save()
         self.save()

@@ -13,6 +13,7 @@ from components.models import ModelStore
 from components.models.nets.dense_vit import Block, build
 from components.models.recipes import scene_vit
 from components.numerics.scenes import CLASSES, HELD_OUT_SEEDS, scene
+from components.settings import Settings
 
 FLOOR = 0.82  # of the mIoU on fresh scenes; the card states .89 on 200
 
@@ -201,7 +202,7 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatc
     assert [more for _, more in trained] == [{}] * 6  # no style chosen: the held-out one cannot come up
     assert len({seed for seed, _ in trained}) == 6
     assert {seed for seed, _ in seeds} - {seed for seed, _ in trained} == {0, 1}
-    net = ModelStore(folder=Path(tmp_path / "out")).get("scene-vit")
+    net = ModelStore(Settings(threads=1), folder=Path(tmp_path / "out")).get("scene-vit")
     assert net(torch.rand(1, 3, 128, 128))["segmentation"].shape == (1, 8, 128, 128)
 
 

@@ -15,6 +15,7 @@ from components.models.nets.scene_vlm import build, look
 from components.models.recipes import _scene_answers, _scene_lessons, scene_vlm
 from components.numerics.scene_questions import KINDS, Question, drill, meant
 from components.numerics.scenes import CLASSES, HELD_OUT_SEEDS, scene
+from components.settings import Settings
 
 SMALL = {**scene_vlm.NET, "features": 24, "grid": 16, "width": 32, "depth": 3, "heads": 2, "hidden": 48}
 ASKED = "is there a red ball"
@@ -296,7 +297,7 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatc
     names = {m["name"] for m in card["metrics"]}
     assert {"answers right", "answers right: count", "fog: answers right",
             "10 % of visual tokens, by k-center", "alpha text to visual, layer 3"} <= names  # fmt: skip
-    net = ModelStore(folder=tmp_path / "out").get("scene-vlm")
+    net = ModelStore(Settings(threads=1), folder=tmp_path / "out").get("scene-vlm")
     assert card["encoder"]["sha256"] == ModelStore().card("scene-vit")["sha256"]
     assert net.read(torch.randn(1, 256, 32), "is there a ball left of the box").answer in net.words
 
