@@ -1,31 +1,36 @@
 """A language model that reads and writes whole words: bytes → a vector a word → bytes (arXiv 2310.11628, §3).
 
-An encoder sees one word alone, a learned prefix before its bytes, and keeps the prefix' output. A causal body
-runs over these vectors: one position a word. A decoder, causal inside the word, starts from the body's state
-and writes the next word byte by byte; in training all words are decoded at once, teacher-forced.
+An encoder sees one word alone, with learned slots behind its bytes whose outputs, joined, are the word's
+vector. A causal body runs over these vectors: one position a word. A decoder, causal inside the word, is told
+the body's state at every slot and writes the next word byte by byte; in training all words are decoded at
+once, teacher-forced. Encoder and decoder are narrower than the body, since they run on every byte.
 
 A word shorter than the canvas is closed by an end symbol; one that fills it needs none. No word is empty.
 So the probabilities of all words after a text sum to one, and those of its words multiply to the likelihood
-of the text cut as it is. Differences from the paper: the body's state is also added, mapped, to every slot of
-the decoder; one layer each for encoder and decoder instead of two; rotary positions; one prefix.
+of the text cut as it is. Differences from the paper: the state is added to every slot of the decoder instead
+of standing before it; one layer each for encoder and decoder instead of two; the outputs of the learned slots
+make one position instead of several; rotary positions; and a memory: a learned row for the bytes of the word
+up to a slot, found by a hash, is added to that slot in encoder and decoder. A slot still sees nothing but its
+own word so far and the state.
 """
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from components.models.nets.causal_lm import Block, CausalLM, Norm
+from components.errors import InputError
+from components.models.nets.causal_lm import CausalLM, Norm
+from components.models.nets.packed_words import SPAN, Packing, WordBlock, pack
 
-LENGTHS = (2, 4, 6, 9)  # words up to so many symbols are computed together, then those up to the canvas
-MULTIPLE = 64  # words a group in training
-MASKED = -1e4
+MULTIPLE = 512  # slots in training
+PRIME = (1 << 31) - 1
+FACTORS = (1_103_515_245, 1_640_531_527)  # of the hash, below PRIME so that products fit 64 bits
 
 
 class Slots(NamedTuple):
-    """The decoder's filled slots of many words, one row each: state, symbol to come, its word, its place."""
+    """The decoder's slots of many words, one row each: state, symbol to come, its word, its place."""
 
     states: Tensor
     targets: Tensor
@@ -36,51 +41,74 @@ class Slots(NamedTuple):
 class WordPooledLM(nn.Module):
     """Words come as ids (…, canvas) of `alphabet` symbols, filled up with the end symbol, id `alphabet`."""
 
-    def __init__(self, alphabet: int = 256, canvas: int = 16, width: int = 192, depth: int = 4,
-                 heads: int = 3, hidden: int = 512, inner: int = 384, context: int = 128) -> None:
-        """`inner` is the hidden width of encoder and decoder; `context` is the trained length in words."""
-        super().__init__()
-        self.end, self.canvas, self.context, self.width = alphabet, canvas, context, width
-        self.body = CausalLM(alphabet + 1, width, depth, heads, hidden, context)
-        self.prefix = nn.Parameter(torch.randn(width) * 0.5)
-        self.encoder_blocks = nn.ModuleList([Block(width, heads, inner)])
-        self.decoder_blocks = nn.ModuleList([Block(width, heads, inner)])
-        self.tell = nn.Linear(width, width, bias=False)
-        self.norm = Norm(width)
+    def __init__(self, body: dict[str, Any], alphabet: int = 256, canvas: int = 16, letters: int = 96,
+                 inner: int = 256, prefixes: int = 2, memory: int = 8192, context: int = 128) -> None:
+        """`body` is {width, depth, heads, hidden} of the causal body; `context` its trained length in words.
 
-    def groups(self, words: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Yield the indices of words (words, canvas) of like length, their ids without common filling.
-
-        In training every group is filled up with words that are there already, for a matrix product of a
-        new shape has to be planned first; the third value says which rows are no such repetition.
+        `letters` is the width of encoder and decoder, `inner` the hidden one of their SwiGLU; `prefixes`
+        learned slots are kept of each word; the memory has `memory` rows, none where that is 0.
         """
-        lengths, least = (words != self.end).sum(1), 0
-        for most in (*(size for size in LENGTHS if size < self.canvas), self.canvas):
-            index = ((lengths > least) & (lengths <= most)).nonzero()[:, 0]
-            least, size = most, len(index)
-            if size:
-                if self.training:
-                    index = index[torch.arange(-(-size // MULTIPLE) * MULTIPLE, device=index.device) % size]
-                own = torch.arange(len(index), device=index.device) < size
-                yield index, words[index, :most], own
+        super().__init__()
+        if canvas + prefixes > SPAN:
+            raise InputError(f"A canvas of {canvas} with {prefixes} learned slots was given; "
+                             f"at most {SPAN} slots fit; choose fewer.")  # fmt: skip
+        width = body["width"]
+        self.end, self.canvas, self.context, self.width = alphabet, canvas, context, width
+        self.prefixes = prefixes
+        # Rows: the alphabet, the end symbol, what stands before a word's first symbol, the learned slots.
+        self.body = CausalLM(alphabet + 2 + prefixes, context=context, **body)
+        self.memory = nn.Parameter(torch.randn(memory, letters) * 0.02)
+        self.encoder_blocks = nn.ModuleList([WordBlock(letters, 1, inner)])
+        self.decoder_blocks = nn.ModuleList([WordBlock(letters, 1, inner)])
+        # Named as blocks are, for their matrices are trained as those are.
+        self.bridge_blocks = nn.ModuleDict({
+            "into": nn.Linear(width, letters, bias=False), "out_of": nn.Linear(width, letters, bias=False),
+            "gather": nn.Linear(prefixes * letters, width, bias=False),
+            "tell": nn.Linear(width, letters, bias=False),
+        })  # fmt: skip
+        self.norm = Norm(letters)
+
+    def keys(self, words: Tensor) -> Tensor:
+        """Return hashes (words, canvas + 1): that at i is of the first i symbols of words (words, canvas).
+
+        From the word's end on it stays what it is of the whole word.
+        """
+        key = torch.zeros_like(words[:, 0])
+        found = [key]
+        for symbol in words.unbind(1):
+            after = (key * FACTORS[0] + (symbol + 1) * FACTORS[1]) % PRIME
+            key = torch.where(symbol == self.end, key, after)
+            found.append(key)
+        return torch.stack(found, 1)
+
+    def embed(self, ids: Tensor, keys: Tensor, packing: Packing) -> Tensor:
+        """Return the stream (slots, letters) of symbols (slots,), with the memory rows of keys (slots,)."""
+        rows = low(F.layer_norm(self.bridge_blocks["into"](self.body.table), self.memory.shape[1:]))
+        x = F.embedding(packing.fill(ids), rows)
+        if len(self.memory):
+            x = x + low(F.embedding(packing.fill(keys) % len(self.memory), self.memory))
+        return x
+
+    def pack(self, sizes: Tensor) -> Packing:
+        """Lay out words of `sizes` slots for the blocks of encoder and decoder."""
+        kind = low(self.memory[:0]).dtype
+        return pack(sizes, self.memory.shape[1], kind, MULTIPLE if self.training else SPAN)
 
     def encode(self, words: Tensor) -> Tensor:
         """Return the vectors (words, width), of unit variance, of words (words, canvas), each seen alone."""
         unique, inverse = torch.unique(words, dim=0, return_inverse=True)
-        parts, order = [], []
-        for index, ids, own in self.groups(unique):
-            start = F.layer_norm(self.prefix, (self.width,)).expand(len(ids), 1, -1)
-            x = low(torch.cat([start, self.body.embed(ids)], 1))
-            filling = F.pad(ids == self.end, (1, 0))[:, None, None]
-            mask = torch.zeros(filling.shape, dtype=x.dtype, device=x.device).masked_fill(filling, MASKED)
-            turn = self.body.turn(0, x.shape[1], x)
-            for block in self.encoder_blocks:
-                x, _ = block(x, turn, mask)
-            parts.append(F.layer_norm(x[own, 0], (self.width,)))
-            order.append(index[own])
-        back = torch.empty_like(torch.cat(order)).scatter_(0, torch.cat(order),
-                                                           torch.arange(len(unique), device=words.device))
-        return torch.cat(parts)[back][inverse]
+        lengths = (unique != self.end).sum(1)
+        packing = self.pack(lengths + self.prefixes)
+        word, place = packing.word[: packing.size], packing.place[: packing.size]
+        behind = place - lengths[word]
+        byte = unique[word, place.clamp(max=self.canvas - 1)]
+        ids = torch.where(behind < 0, byte, self.end + 2 + behind)
+        keys = self.keys(unique)[word, (place + 1).clamp(max=self.canvas)]
+        x = self.embed(ids, keys, packing)
+        for block in self.encoder_blocks:
+            x = block(x, packing)
+        kept = F.layer_norm(x[: packing.size][behind >= 0], x.shape[1:]).view(len(unique), -1)
+        return F.layer_norm(self.bridge_blocks["gather"](kept), (self.width,))[inverse]
 
     def states(self, words: Tensor) -> Tensor:
         """Return the body's states (batch, words + 1, width) for words (batch, words, canvas).
@@ -94,42 +122,35 @@ class WordPooledLM(nn.Module):
             start = torch.cat([start.to(read.dtype), read], 1)
         return self.body.states(start)[0]
 
-    def write(self, states: Tensor, ids: Tensor) -> Tensor:
-        """Return the decoder's output (words, symbols + 1, width) after states (words, width) and symbols.
+    def write(self, states: Tensor, words: Tensor, packing: Packing) -> Tensor:
+        """Return the decoder's output (slots, letters) after states (words, width).
 
-        Output i has seen the first i of ids (words, symbols).
+        Output i of a word has seen the first i symbols of it, words (words, canvas).
         """
-        told = states[:, None]
-        x = F.layer_norm(told, (self.width,))
-        if ids.shape[1]:
-            x = torch.cat([x, self.body.embed(ids).to(x.dtype) + self.tell(told).to(x.dtype)], 1)
-        x = low(x)
-        time = x.shape[1]
-        mask = torch.full((time, time), MASKED, device=x.device, dtype=x.dtype).triu(1)
-        turn = self.body.turn(0, time, x)
+        word, place = packing.word[: packing.size], packing.place[: packing.size]
+        before = F.pad(words, (1, 0), value=self.end + 1)[word, place]
+        x = self.embed(before, self.keys(words)[word, place], packing)
+        x = x + self.bridge_blocks["tell"](states)[packing.word.clamp(min=0)].to(x.dtype)
         for block in self.decoder_blocks:
-            x, _ = block(x, turn, mask)
-        written: Tensor = self.norm(x)
+            x = block(x, packing)
+        written: Tensor = self.norm(x)[: packing.size]
         return written
 
     def slots(self, states: Tensor, words: Tensor) -> Slots:
-        """Return the filled slots of words (words, canvas) that are to follow states (words, width)."""
-        found: list[Slots] = []
-        for index, ids, own in self.groups(words):
-            size = min(ids.shape[1] + 1, self.canvas)
-            written = self.write(states[index], ids[:, : size - 1])
-            lengths = (ids != self.end).sum(1, keepdim=True)
-            places = torch.arange(size, device=ids.device)
-            # As many slots as symbols, and one for the end where the canvas is not full.
-            filled = (places < (lengths + 1).clamp(max=self.canvas)) & own[:, None]
-            targets = F.pad(ids, (0, 1), value=self.end)[:, :size]
-            found.append(Slots(written[filled], targets[filled], index[:, None].expand(-1, size)[filled],
-                               places.expand(len(ids), -1)[filled]))  # fmt: skip
-        return Slots(*(torch.cat(part) for part in zip(*found, strict=True)))
+        """Return the slots of words (words, canvas) that are to follow states (words, width)."""
+        # As many slots as symbols, and one for the end where the canvas is not full.
+        packing = self.pack(((words != self.end).sum(1) + 1).clamp(max=self.canvas))
+        word, place = packing.word[: packing.size], packing.place[: packing.size]
+        return Slots(self.write(states, words, packing), words[word, place], word, place)
+
+    def rows(self) -> Tensor:
+        """Return the output rows (symbols + end, letters)."""
+        found: Tensor = self.bridge_blocks["out_of"](self.body.table[: self.end + 1])
+        return found
 
     def log_odds(self, states: Tensor, place: Tensor) -> Tensor:
         """Return log probabilities (slots, symbols + end) of decoder states; a word cannot end at place 0."""
-        logits = self.body.read(states).float()
+        logits = (states @ self.rows().to(states.dtype).T).float()
         empty = F.one_hot(torch.tensor(self.end), self.end + 1).bool() & (place == 0)[:, None]
         return logits.masked_fill(empty, -torch.inf).log_softmax(-1)
 
@@ -150,8 +171,11 @@ class WordPooledLM(nn.Module):
 
     def following(self, states: Tensor, ids: Tensor) -> Tensor:
         """Return log probabilities (words, symbols + end) of the symbol after ids (words, symbols so far)."""
-        last = self.write(states, ids)[:, -1]
-        return self.log_odds(last, torch.full((len(ids),), ids.shape[1], device=ids.device))
+        so_far = ids.shape[1]
+        words = F.pad(ids, (0, self.canvas - so_far), value=self.end)
+        packing = self.pack(torch.full((len(ids),), so_far + 1, device=ids.device))
+        last = self.write(states, words, packing).view(len(ids), so_far + 1, -1)[:, -1]
+        return self.log_odds(last, torch.full((len(ids),), so_far, device=ids.device))
 
     @torch.inference_mode()
     def greedy(self, states: Tensor) -> Tensor:

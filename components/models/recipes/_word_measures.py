@@ -22,6 +22,7 @@ from components.models.word_units import CANVAS, PATTERN, padded, split
 WINDOWS = 16  # windows of text a forward pass
 COMMONEST = "baseline, always the commonest word"
 EVERY = "words of both openings"
+BOTH = "both books"
 OPENING = 25_000  # characters of each book in which every model guesses
 EVER = 1 << 40
 BUCKETS = (("never", 0, 0), ("1 to 10 times", 1, 10), ("11 to 100 times", 11, 100),
@@ -110,19 +111,24 @@ def measure(net: WordPooledLM, counts: dict[bytes, int], data: Path,
 
     `counts` are of the words of the training text without the white space before them.
     """
-    return likelihood(net, data) + openings(net, counts, data, rivals)
+    return likelihood(net, data, rivals) + openings(net, counts, data, rivals)
 
 
-def likelihood(net: WordPooledLM, data: Path) -> list[dict[str, Any]]:
+def likelihood(net: WordPooledLM, data: Path, rivals: dict[str, Rival]) -> list[dict[str, Any]]:
     """Return bits per byte on each held-out book and on both, and how many words the net reads a byte."""
+    others = dict.fromkeys(rivals, 0.0)
     rows, nats, size, positions = [], 0.0, 0, 0
     for name, text in books(data).items():
         hits, own = pooled(net, text)
         length = len(text.encode())
         rows.append(_row("bits per byte", own / math.log(2) / length, "bits", length, name))
         nats, size, positions = nats + own, size + length, positions + len(hits)
-    rows.append(_row("bits per byte", nats / math.log(2) / size, "bits", size, "both books"))
-    return [*rows, _row("main positions per byte", positions / size, "", size, "both books")]
+        for who, one in rivals.items():
+            others[who] += rival(one, text)[1]
+    rows.append(_row("bits per byte", nats / math.log(2) / size, "bits", size, BOTH))
+    rows += [_row(f"{who}: bits per byte", cost / math.log(2) / size, "bits", size, BOTH)
+             for who, cost in others.items()]  # fmt: skip
+    return [*rows, _row("main positions per byte", positions / size, "", size, BOTH)]
 
 
 def openings(net: WordPooledLM, counts: dict[bytes, int], data: Path,

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from components.errors import InputError
 from components.models import ModelStore, word_units
 from components.models.nets.causal_lm import CausalLM
 from components.models.nets.word_pooled import build
@@ -17,6 +18,9 @@ from components.models.recipes._text_lm import bits_per_byte, read_bytes
 STORY = ("The old man sat by the window of the house and looked at the garden. His daughter had been there "
          "in the morning, but she was gone, and he did not know when she would come back to him.\n"
          '"I wish," he said, "that we had something to eat, immeasurably-incomprehensibilities aside."\n')
+
+
+BODY = {"width": 16, "depth": 2, "heads": 2, "hidden": 16}
 
 
 def shaken(net):
@@ -31,14 +35,14 @@ def shaken(net):
 def tiny():
     """Three symbols, words of at most three: 39 words in all."""
     torch.manual_seed(0)
-    shape = {"width": 16, "depth": 2, "heads": 2, "hidden": 16, "inner": 16, "context": 8}
-    return shaken(build(alphabet=3, canvas=3, **shape))
+    shape = {"body": BODY, "letters": 8, "inner": 16, "memory": 32}
+    return shaken(build(alphabet=3, canvas=3, **shape, context=8))
 
 
 @pytest.fixture(scope="module")
 def small():
     torch.manual_seed(1)
-    return shaken(build(width=16, depth=2, heads=2, hidden=16, inner=16, context=12))
+    return shaken(build(body=BODY, letters=8, inner=16, memory=512, context=12))
 
 
 def every_word():
@@ -76,22 +80,77 @@ def test_beam_and_greedy_search_against_enumeration(tiny):
     assert not tiny.judge(state.expand(38, -1), others)[1].any()
 
 
+def causal(block, x):
+    """One block over a single word (slots, width) of one head: dense causal attention, rotary positions."""
+    time, width = x.shape
+
+    def normed(y, gain=1.0):
+        return (y - y.mean(-1, keepdim=True)) / (y.var(-1, unbiased=False, keepdim=True) + 1e-5).sqrt() * gain
+
+    y = normed(x, block.norm_attend.weight)
+    mixed = y.clone()
+    for i in range(time):
+        for back in range(1, min(i, 3) + 1):
+            mixed[i] += block.taps[back - 1] * y[i - back]
+    q, k, v = (mixed @ block.qkv.weight.T).split(width, -1)
+    speeds = 100.0 ** (-torch.arange(width // 2) / (width // 2))
+    turned = [torch.view_as_real(torch.complex(*normed(z).chunk(2, -1))
+                                 * torch.polar(torch.ones(()), torch.arange(time)[:, None] * speeds))
+              for z in (q, k)]  # fmt: skip
+    q, k = (torch.cat([z[..., 0], z[..., 1]], -1) for z in turned)
+    scores = block.sharpness.exp() * q @ k.T / width**0.5
+    scores = scores.masked_fill(~torch.ones(time, time).tril().bool(), -torch.inf)
+    x = x + scores.softmax(-1) @ v @ block.out.weight.T
+    gate, value = (normed(x, block.norm_feed.weight) @ block.up.weight.T).chunk(2, -1)
+    return x + torch.nn.functional.silu(gate) * value @ block.down.weight.T
+
+
+def looked_up(net, ids, beginnings):
+    """The stream of symbols, each with the memory row of its beginning (bytes), by plain arithmetic."""
+    rows = torch.nn.functional.layer_norm(net.bridge_blocks["into"](net.body.table), (net.memory.shape[1],))
+    found = []
+    for i, beginning in zip(ids, beginnings, strict=True):
+        key = 0
+        for byte in beginning:
+            key = (key * 1_103_515_245 + (byte + 1) * 1_640_531_527) % (2**31 - 1)
+        found.append(rows[i] + net.memory[key % len(net.memory)])
+    return torch.stack(found)
+
+
+def by_hand(net, word):
+    """The vector of one word, without packing."""
+    beginnings = [*(word[: i + 1] for i in range(len(word))), word, word]
+    x = looked_up(net, [*word, 258, 259], beginnings)
+    x = causal(net.encoder_blocks[0], x)[-2:]
+    kept = torch.nn.functional.layer_norm(x, x.shape[1:]).flatten()
+    return torch.nn.functional.layer_norm(net.bridge_blocks["gather"](kept), (net.width,))
+
+
+def test_the_decoder_is_plain_causal_attention_over_each_word(small):
+    words = [b" the", b" garden", b".", b" incomprehensibl", b"es", b" a", b" grown"]
+    states = torch.randn(len(words), 16, generator=torch.Generator().manual_seed(5))
+    slots = small.slots(states, word_units.padded(words))
+    for i, word in enumerate(words):
+        size = min(16, len(word) + 1)
+        ids = [257, *word][:size]
+        x = looked_up(small, ids, [word[:at] for at in range(size)]) + small.bridge_blocks["tell"](states[i])
+        own = small.norm(causal(small.decoder_blocks[0], x))
+        assert torch.allclose(slots.states[slots.word == i], own, atol=1e-4)
+        assert slots.targets[slots.word == i].tolist() == [*word, 256][:size]
+
+
 def test_words_are_encoded_alone_and_filling_changes_nothing(small):
     words = word_units.padded([b" the", b" garden", b".", b" the", b" incomprehensibl"])
     together = small.encode(words)
     for i, word in enumerate(words):
         assert torch.allclose(small.encode(word[None])[0], together[i], atol=1e-5)
     assert torch.equal(together[0], together[3])
-    # Through the layers without grouping: no filling at all.
-    bare = words[1][: len(b" garden")]
-    start = torch.nn.functional.layer_norm(small.prefix, (16,))
-    x = torch.cat([start[None], small.body.embed(bare[None])[0]])[None]
-    x, _ = small.encoder_blocks[0](x, small.body.turn(0, 8, x), None)
-    assert torch.allclose(torch.nn.functional.layer_norm(x[0, 0], (16,)), together[1], atol=1e-5)
+    assert torch.allclose(by_hand(small, b" garden"), together[1], atol=1e-5)
+    assert torch.allclose(by_hand(small, b" incomprehensibl"), together[4], atol=1e-5)
     assert not torch.allclose(small.encode(word_units.padded([b" gardne"]))[0], together[1], atol=1e-2)
 
 
-def test_groups_filled_up_in_training_say_the_same(small):
+def test_the_filling_of_training_says_the_same(small):
     words = word_units.padded(word_units.split(STORY))[None]
     plain = small.slots(small.states(words[:, :-1])[0], words[0])
     small.train()
@@ -161,6 +220,11 @@ def test_pooled_and_rivals_are_judged_as_if_they_wrote(small):
     assert words[0] == "The"
 
 
+def test_words_longer_than_attention_reaches_are_refused():
+    with pytest.raises(InputError, match="at most 32 slots"):
+        build(body=BODY, canvas=31, letters=8, inner=16)
+
+
 def test_windows_judge_everything_once_with_half_a_context_before():
     assert _word_measures.windows(7, 4) == [(0, 0, 2), (0, 2, 4), (2, 4, 6), (4, 6, 7)]
 
@@ -182,14 +246,22 @@ def test_accuracy_falls_into_buckets_of_frequency():
     }  # fmt: skip
 
 
-def test_two_runs_are_compared_after_the_same_time():
-    own = {"curve": [[10, 1.5], [20, 1.0], [60, 0.5]], "steps": 60, "cpu_seconds": 30}
-    other = {"curve": [[100, 2.0], [200, 1.9], [400, 1.6]], "steps": 400, "cpu_seconds": 40}
-    found = word_pooled_lm.same_time(own, 1.2, other)  # after ten seconds: step 20 and step 100
-    assert found == {"cpu_seconds": 10, "word-pooled-lm": round(1.2 / math.log(2), 4),
-                     "byte-lm": round(2 / math.log(2), 4)}  # fmt: skip
+def test_curves_are_compared_after_the_same_time(tmp_path):
+    own = word_pooled_lm.Curve([[10, 1.5], [20, 1.0], [60, 0.5]], 60, 30.0)
+    assert [own.at(seconds) for seconds in (0, 5, 11, 24, 30, 40)] == [1.5, 1.5, 1.0, 0.5, 0.5, None]
+    twin = {"curve": [[100, 2.0], [200, 1.9], [400, 1.6]], "steps": 400, "cpu_seconds": 40}
+    found = word_pooled_lm.equal_cost(own, None, twin, 1.2)
+    assert found["cpu_seconds"][0] == 0.7 and found["cpu_seconds"][-1] == 30
+    # After 21.7 seconds: this run's step 43, nearest to 60, and the twin's step 217.
+    place = found["cpu_seconds"].index(21.7)
+    assert found["word-pooled-lm"][place] == round(0.5 * 1.2 / math.log(2), 3)
+    assert found["byte-lm"][place] == round(1.9 / math.log(2), 3)
+    torch.save({"curve": [[4, 3.0], [8, 2.5]], "step": 8, "spent": 4.0}, tmp_path / "bare.pt")
+    bare = word_pooled_lm.equal_cost(own, tmp_path / "bare.pt", twin, 1.2)["without memory"]
+    assert bare[0] == round(3.0 * 1.2 / math.log(2), 3) and bare[-1] is None
     words = word_pooled_lm.Words(np.array([0, 1, 0], np.int32), [b"ab", b"x" * 16])
     assert words.symbols_per_byte() == (3 + 16 + 3) / 20
+    assert words.bytes_per_word() == 20 / 3
 
 
 def test_byte_letters_spell_a_byte_level_vocabulary(models):
@@ -204,10 +276,10 @@ def test_byte_letters_spell_a_byte_level_vocabulary(models):
 
 
 def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatch):
-    shape = {"width": 16, "depth": 1, "heads": 2, "hidden": 16, "inner": 16, "context": 12}
+    shape = {"body": BODY, "letters": 8, "inner": 16, "memory": 64, "context": 12}
     monkeypatch.setattr(word_pooled_lm, "NET", shape)
     asked = []
-    monkeypatch.setattr(word_pooled_lm, "rivals", lambda twin: asked.append(twin) or {})
+    monkeypatch.setattr(word_pooled_lm, "rivals", lambda: asked.append(True) or {})
     data = tmp_path / "text"
     data.mkdir()
     (data / "novels_train.txt").write_text(STORY * 8, encoding="utf-8")
@@ -218,7 +290,8 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatc
     folder = word_pooled_lm.main([*options, "--minutes", "5", "--steps", "3", "--resume"])
     three = torch.load(tmp_path / "work" / "word-pooled-lm.pt", weights_only=True)
     assert (two["step"], three["step"]) == (2, 3)
-    for name in ("encoder_blocks.0.qkv.weight", "decoder_blocks.0.qkv.weight", "tell.weight", "prefix"):
+    for name in ("encoder_blocks.0.qkv.weight", "decoder_blocks.0.qkv.weight", "bridge_blocks.tell.weight",
+                 "memory"):  # fmt: skip
         assert not torch.equal(two["net"][name], three["net"][name]), name
     card = json.loads((folder / "card.json").read_text())
     net = ModelStore(folder=tmp_path / "out").get("word-pooled-lm")
@@ -230,7 +303,8 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatc
     _, nats = _word_measures.pooled(net, STORY[60:])
     size = len(STORY[60:].encode())
     assert stated["bits per byte", "both books"] == pytest.approx(nats / math.log(2) / size, abs=1e-4)
-    assert asked == [None, None]
+    assert asked == [True, True]
+    assert card["arguments"]["memory"] == 64
 
 
 def test_shipped_weights_expect_plain_words(models):
