@@ -29,7 +29,7 @@ from components.models.recipes._dup_measures import BOTH, PARTS, evaluate, stage
 from components.models.recipes._lm_training import Training, read_out_loss
 from components.models.recipes._run import Budget, arguments, publish
 from components.models.vocabularies import Vocabulary
-from components.models.weights import round_as_stored
+from components.models.weights import matrices, round_as_stored
 
 NAME = "text-encoder"
 TOKENIZER = "tokenizer.json"
@@ -182,7 +182,7 @@ def main(argv: list[str] | None = None) -> Path:
     objective.budget = training.budget
     training.run(every=20)
     net = training.result.cpu()
-    round_as_stored(net)
+    round_as_stored(net, matrices(net))
     folder = Path(options.out) / NAME
     folder.mkdir(parents=True, exist_ok=True)
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
@@ -193,7 +193,7 @@ def main(argv: list[str] | None = None) -> Path:
     facts = card(options, training, folder, metrics)
     facts["cpu_seconds"] = round(training.spent + prepared)
     facts["stages"] = stages(net, objective.pretrained, build(**shape), vocabulary, options.data)
-    publish(folder, "dup_encoder", shape, net.state_dict(), facts)
+    publish(folder, "dup_encoder", shape, net.state_dict(), facts, in_8_bits=matrices(net))
     return folder
 
 
