@@ -1,6 +1,5 @@
 """Bits per byte of a language model under tokenizers it was not made for, by how their rows were found."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -110,13 +109,6 @@ class Transfers:
 def row(name: str, value: float, n: int, on: str, unit: str = "bits") -> dict[str, Any]:
     """Return one metric of a card."""
     return {"name": name, "value": round(value, 4), "unit": unit, "n": n, "on": on}
-
-
-def seconds_for(network: Hypernetwork, base: CausalLM, reader: PieceReader, tokens: list[str]) -> float:
-    """Return the processor seconds that the rows of tokens take, the splitting included."""
-    began = time.process_time()
-    predicted_rows(network, base.table, reader.table(tokens))
-    return time.process_time() - began
 
 
 def summary(rows: list[dict[str, Any]], original: float, size: int) -> list[dict[str, Any]]:

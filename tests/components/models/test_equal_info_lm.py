@@ -24,7 +24,6 @@ from components.settings import Settings
 SAMPLES = BUNDLED.parent / "samples" / "text"
 TINY = {"width": 32, "depth": 1, "heads": 1, "hidden": 32, "context": 16}
 WORDS = ["the", "a", "garden", "secret", "robin", "said", "came", "through", "wall", "very", "was"]
-SHIPPED = pytest.mark.skipif("equal-info-lm" not in ModelStore().names(), reason="no weights ship")
 
 
 def prose(words, seed=0):
@@ -188,7 +187,6 @@ def test_a_book_is_kept_for_the_next_run(m1, tmp_path):
     assert equal_info_lm.make_book(m1, tmp_path).texts == small.texts
 
 
-@SHIPPED
 def test_shipped_weights_foretell_windows_of_a_text_and_give_it_back(models):
     net = models.get("equal-info-lm")
     text = (SAMPLES / "english_prose.txt").read_text(encoding="utf-8")
@@ -203,7 +201,6 @@ def test_shipped_weights_foretell_windows_of_a_text_and_give_it_back(models):
         assert net.decode(net.encode(strange)) == strange.encode()
 
 
-@SHIPPED
 def test_the_shipped_book_is_what_the_byte_model_says(models):
     """Codes from the byte model itself mean what the book says, but for rounding on another machine."""
     net, windows = models.get("equal-info-lm"), Windows(predictor(models.get("byte-lm")), 16, 32)

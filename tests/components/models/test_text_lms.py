@@ -96,7 +96,7 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(name, data, tmp_path
         assert {**found, "value": 0} == {**stated, "value": 0}
 
 
-@pytest.mark.parametrize("name", [n for n, r in RECIPES.items() if r.NAME in ModelStore().names()])
+@pytest.mark.parametrize("name", MODELS)
 def test_the_shipped_model_predicts_fresh_english(name, models):
     recipe = RECIPES[name]
     net, card = models.get(recipe.NAME), models.card(recipe.NAME)
