@@ -90,8 +90,6 @@ def train(name: str, argv: list[str] | None = None) -> Path:
     net.seen.copy_(torch.from_numpy(np.rint(corpus.seen * read).astype(np.int32)))
     round_as_stored(net, matrices(net))
     metrics = evaluate(net, options.data, options.work)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     folder = Path(options.out) / name
     shape = {"vocabulary": len(corpus.tokens), "rows": FORMS[name], **NET}
     publish(folder, "glyph_lm", shape, net.state_dict(), card(name, options, training, net, data, metrics),

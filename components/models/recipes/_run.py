@@ -87,7 +87,7 @@ def digest(paths: Iterator[Path] | list[Path]) -> str:
 def publish(folder: Path, net: str, net_arguments: dict[str, Any], state: dict[str, torch.Tensor],
             card: dict[str, Any], dtype: torch.dtype = torch.float16,
             in_8_bits: Collection[str] = ()) -> None:
-    """Write `model.safetensors` (floats as `dtype`) and `card.json`: net, hash, data and metrics.
+    """Write `model.safetensors` (floats as `dtype`) and `card.json`: net, hash, data; print the metrics.
 
     The matrices named by `in_8_bits` are stored so (`components.models.weights`).
 
@@ -102,3 +102,5 @@ def publish(folder: Path, net: str, net_arguments: dict[str, Any], state: dict[s
              "sha256": hashlib.sha256(weights).hexdigest(), "torch": torch.__version__.split("+")[0], **card}
     text = json.dumps(facts, indent=2, ensure_ascii=False)
     (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+    for metric in card.get("metrics", []):
+        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)

@@ -116,8 +116,6 @@ def train(name: str, vocabulary: int, context: int, encode: Encode, target: floa
     net = training.result.cpu()
     round_as_stored(net)
     metrics = measure(net, encode, data)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     reached = next(m["value"] for m in metrics if m["on"] == "both books")
     missed = f"Its target was {target} bits per byte: not reached." if reached > target else ""
     folder = Path(options.out) / name

@@ -170,8 +170,6 @@ def main(argv: list[str] | None = None) -> Path:
     net = training.result.cpu()
     round_as_stored(net)
     metrics = evaluate(net, options.data, options.work, store)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     source = folder_of(options.data) / "novels_train.txt"
     folder = Path(options.out) / NAME
     publish(folder, "equal_info", {"book_bytes": len(net.texts), **NET}, net.state_dict(), {

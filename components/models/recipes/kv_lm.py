@@ -78,8 +78,6 @@ def published(training: Training, name: str, net: dict[str, Any], limits: tuple[
     round_as_stored(model)
     recipe = import_module(f"components.models.recipes.{module}")
     metrics = recipe.evaluate(model, options.data, options.work)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     folder = Path(options.out) / name
     publish(folder, "kv_lm", net, model.state_dict(), {
         "licence": "Apache-2.0",

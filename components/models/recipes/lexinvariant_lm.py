@@ -56,8 +56,6 @@ def main(argv: list[str] | None = None) -> Path:
     run.run()
     store = ModelStore(folder=Path(options.out))
     metrics = evaluate(finished(run), options.data, options.work, store)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     command = f"python -m components.models.recipes.lexinvariant_lm --minutes {options.minutes:g}"
     return ship(NAME, run, metrics, command, LIMITS)
 

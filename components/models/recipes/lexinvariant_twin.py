@@ -40,8 +40,6 @@ def main(argv: list[str] | None = None) -> Path:
     run = prepare(NAME, True, options)
     run.run()
     metrics = evaluate(finished(run), options.data, options.work)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     command = f"python -m components.models.recipes.lexinvariant_twin --minutes {options.minutes:g}"
     return ship(NAME, run, metrics, command, [
         "It knows English by its symbols' identity alone: under a cipher it is worse than knowing nothing.",

@@ -244,8 +244,6 @@ def main(argv: list[str] | None = None) -> Path:
         training.run()
     net = training.average.module.eval()
     metrics = evaluate(net, options.data, options.work)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     folder = Path(options.out) / NAME
     publish(folder, "dense_vit", NET, net.state_dict(), {
         "licence": "Apache-2.0",

@@ -34,6 +34,7 @@ from components.models.recipes._scene_lessons import (
     seen,
     texts_before,
 )
+from components.models.weights import round_as_stored
 from components.numerics.scene_questions import KINDS, drill, words
 from components.numerics.scenes import HELD_OUT_SEEDS, HELD_OUT_STYLE, scene
 from components.settings import Settings
@@ -186,10 +187,9 @@ def main(argv: list[str] | None = None) -> Path:
     training.run()
     # What ships is rounded, so what is measured is rounded too.
     net = build(**NET).eval().requires_grad_(False)
-    net.load_state_dict({k: v.half().float().cpu() for k, v in training.net.state_dict().items()})
+    net.load_state_dict(training.net.state_dict())
+    round_as_stored(net)
     metrics = evaluate(net, options.data, options.work)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     folder = Path(options.out) / NAME
     encoder = ModelStore().card(ENCODER)
     publish(folder, "scene_vlm", NET, net.state_dict(), {

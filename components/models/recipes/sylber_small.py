@@ -28,6 +28,7 @@ from components.models.recipes._speech_robustness import robustness_rows
 from components.models.recipes._speech_scores import best_shift, curves, head_segments
 from components.models.recipes._speech_training import CALIBRATED, Course, Trainee, stage_at
 from components.models.recipes._unit_scores import UNITS, fitting, purity_figures
+from components.models.weights import round_as_stored
 
 NAME = "sylber-small"
 NET = "syllable_encoder"
@@ -161,8 +162,7 @@ def hashes(data: Path) -> list[dict[str, str]]:
 def finish(course: Course, options: argparse.Namespace, corpus: Corpus) -> None:
     """Round the averaged weights to what is shipped, choose thresholds on dev, measure, publish."""
     net = course.average
-    for tensor in net.state_dict().values():
-        tensor.copy_(tensor.half().float())
+    round_as_stored(net)
     sets = measuring(options.data, options.work)
     decode = choose(net, sets)
     print(f"decode: {decode}", flush=True)

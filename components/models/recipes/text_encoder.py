@@ -188,8 +188,6 @@ def main(argv: list[str] | None = None) -> Path:
     (folder / TOKENIZER).write_text(tokenizer.to_str(), encoding="utf-8")
     vocabulary = Vocabulary(tokenizer)
     metrics = evaluate(net, options.data, options.work, vocabulary)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     facts = card(options, training, folder, metrics)
     facts["cpu_seconds"] = round(training.spent + prepared)
     facts["stages"] = stages(net, objective.pretrained, build(**shape), vocabulary, options.data)

@@ -187,8 +187,6 @@ def main(argv: list[str] | None = None) -> Path:
     net = training.result.cpu()
     round_as_stored(net, matrices(net))
     metrics = evaluate(net, options.data, options.work, Vocabulary(tokenizer))
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     publish(folder, "causal_lm", shape, net.state_dict(), card(options, training, folder, metrics),
             in_8_bits=matrices(net))
     return folder

@@ -26,6 +26,7 @@ from components.models.recipes._run import arguments, load_checkpoint, publish
 from components.models.recipes._text_lm import folder_of, read_bytes
 from components.models.store import BUNDLED, ModelStore
 from components.models.tokenizer_training import stretches
+from components.models.weights import round_as_stored
 from components.models.word_units import CANVAS, PATTERN, padded, pieces
 from components.settings import Settings
 
@@ -147,10 +148,8 @@ def main(argv: list[str] | None = None) -> Path:
     training = Training(options, NAME, build(**shape), loss_over(words, options.seed, options.device))
     training.run(every=50)
     net = training.result.cpu()
-    net.load_state_dict({k: v.half().float() for k, v in net.state_dict().items()})
+    round_as_stored(net)
     metrics = evaluate(net, options.data, options.work)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     folder = Path(options.out) / NAME
     known = card(options, training, source, metrics)
     known["bytes_seen"] = round(training.step * BATCH * shape["context"] * words.bytes_per_word())

@@ -30,6 +30,7 @@ from components.models.store import BUNDLED, ModelStore
 from components.models.tokenizer_training import stretches
 from components.models.tokenizer_transfer import PIECES, PieceReader, surroundings, token_strings
 from components.models.vocabularies import Vocabulary, bundled
+from components.models.weights import round_as_stored
 from components.settings import Settings
 
 NAME, MODULE, BASE, DONOR = "zett-hypernet", "zett_hypernet", "bpe-lm", "unigram-lm"
@@ -168,11 +169,8 @@ def main(argv: list[str] | None = None) -> Path:
     training = Training(options, NAME, net, lessons, RATE)
     training.run(every=50)
     net = training.result.cpu()
-    for weights in (*net.parameters(), net.prior):
-        weights.data = weights.data.half().float()
+    round_as_stored(net)
     metrics = evaluate(net, options.data, options.work, store)
-    for metric in metrics:
-        print(f"{metric['name']}: {metric['value']} (n={metric['n']}, {metric['on']})", flush=True)
     folder = Path(options.out) / NAME
     publish(folder, "hypernetwork", shape, net.state_dict(), {
         "licence": "Apache-2.0",
