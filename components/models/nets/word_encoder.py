@@ -1,9 +1,10 @@
-"""Turkish words into vectors, out of the n-grams of their letters: for late interaction or one vector a text.
+"""Turkish words into vectors, out of their first letters: for late interaction or one vector a text.
 
 The encoder of TurkColBERT's hashed family (Ezerceli et al. 2025, arXiv 2511.16528: BERT-Hash puts hash
-projections in place of an embedding table), without a transformer: a word is the mean of the vectors of its
-hashed character n-grams (fastText, Bojanowski et al. 2017), a convolution lets it see two words to each
-side, and a learned weight says how much it counts in a question.
+projections in place of an embedding table), without a transformer. Turkish adds suffixes alone, so the first
+letters of a word stand for its stem (first-n stemming: Can et al., JASIST 2008). A word is the mean of the
+vectors of its hashed beginnings, as fastText's is that of its n-grams (Bojanowski et al. 2017); a convolution
+lets it see two words to each side; a learned weight says how much it counts in a question.
 """
 
 import re
@@ -22,9 +23,10 @@ from torch import Tensor, nn
 from components.models.encode import Encoding, batches, unit
 from components.models.progress import report
 
-LENGTHS = (3, 4, 5)  # letters of an n-gram, the signs < and > around the word included
+LENGTHS = (2, 3, 4, 5, 6, 7)  # letters of a beginning
+PARTS = 2  # rows of the table that make one vector: two words rarely share both
+FASTER = 5.0  # what a beginning's count is multiplied by, so that Adam moves it in larger steps
 LONGEST = 1024  # words of a text; the rest is cut
-LONGEST_WORD = 64  # letters of a word whose n-grams count; more is no word of any language
 BATCH_WORDS = 16_384  # words a forward pass, padding included
 _WORD = re.compile(r"\w[\w\u0300-\u036f]*")  # letters written with combining signs stay together
 
@@ -44,16 +46,19 @@ def words_of(text: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     return tuple(turkish_lower(m.group()) for m in found), spans
 
 
-def ngrams_of(word: str) -> tuple[str, ...]:
-    """Return the character n-grams of <word>, of 3 to 5 signs, the shorter ones first."""
-    signs = f"<{word[:LONGEST_WORD]}>"
-    return tuple(signs[i : i + n] for n in LENGTHS for i in range(len(signs) - n + 1))
+def beginnings_of(word: str) -> tuple[str, ...]:
+    """Return the first 2 to 7 letters of a word, each after its number; a short word counts whole in all."""
+    return tuple(f"{n}{word[:n]}" for n in LENGTHS)
 
 
 @lru_cache(maxsize=1 << 16)
-def buckets_of(word: str, buckets: int) -> tuple[int, ...]:
-    """Return the row of each n-gram of a word: the CRC-32 (zlib) of its UTF-8 bytes, modulo `buckets`."""
-    return tuple(zlib.crc32(gram.encode()) % buckets for gram in ngrams_of(word))
+def rows_of(word: str, buckets: int) -> tuple[tuple[int, ...], ...]:
+    """Return the rows (PARTS) of each beginning of a word: digits, to base `buckets`, of its CRC-32.
+
+    That is zlib's, of UTF-8 bytes; the lowest digit comes first.
+    """
+    sums = [zlib.crc32(start.encode()) for start in beginnings_of(word)]
+    return tuple(tuple(own // buckets**part % buckets for part in range(PARTS)) for own in sums)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,17 +100,24 @@ class WordEncoding(Encoding):
 
 
 class WordEncoder(nn.Module):
-    """Hashed n-grams, a grouped convolution over five words, a linear map; and the weight of each word."""
+    """Hashed beginnings, a grouped convolution over five words, a linear map; and the weight of each word.
+
+    The vector of a beginning is its `PARTS` rows of one table, one behind the other. Its count, another
+    table's, is added to the logit of the weight: a word that is rare in all its forms has no neighbours to
+    learn that from.
+    """
 
     def __init__(self, buckets: int, dim: int, kernel: int, groups: int) -> None:
         super().__init__()
         self.buckets, self.dim = buckets, dim
-        self.grams = nn.EmbeddingBag(buckets, dim, mode="mean")
+        self.starts = nn.EmbeddingBag(buckets, dim // PARTS, mode="mean")
+        self.counts = nn.EmbeddingBag(buckets, 1, mode="mean")
         self.mix = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=groups)
         self.project = nn.Linear(dim, dim)
         self.weigh = nn.Linear(dim, 1)
-        nn.init.normal_(self.grams.weight, std=0.1)
-        nn.init.orthogonal_(self.project.weight)  # so that an untrained net already matches n-grams
+        nn.init.normal_(self.starts.weight, std=0.3)
+        nn.init.zeros_(self.counts.weight)
+        nn.init.orthogonal_(self.project.weight)  # so that an untrained net already matches beginnings
         nn.init.zeros_(self.weigh.weight)
         for bias in (self.mix.bias, self.project.bias, self.weigh.bias):
             if bias is not None:
@@ -117,14 +129,15 @@ class WordEncoder(nn.Module):
         `texts` are lower-case words. What stands beyond a text's end is zero, with weight zero.
         """
         device = self.project.weight.device
-        places, rows, offsets = _places(texts, self.buckets)
-        bags = self.grams(torch.tensor(rows, device=device), torch.tensor(offsets, device=device))
-        table = torch.cat([bags.new_zeros(1, self.dim), bags])
+        places, distinct = _places(texts)
+        rows = torch.tensor([rows_of(word, self.buckets) for word in distinct], device=device)
+        bags = [self.starts(rows[..., part]) for part in range(PARTS)]
         where = torch.from_numpy(places).to(device)
         there = where > 0
-        words = F.embedding(where, table)
+        words = F.embedding(where, F.pad(torch.cat(bags, 1), (0, 0, 1, 0)))
         mixed = words + F.gelu(self.mix(words.transpose(1, 2)).transpose(1, 2))
-        weights = F.softplus(self.weigh(mixed).squeeze(-1)) * there
+        counts = F.embedding(where, F.pad(FASTER * self.counts(rows[..., 0]), (0, 0, 1, 0)))
+        weights = F.softplus((self.weigh(mixed) + counts).squeeze(-1)) * there
         return self.project(mixed) * there[..., None], weights, there
 
     def count(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -132,7 +145,7 @@ class WordEncoder(nn.Module):
         return np.array([len(words_of(text)[0]) for text in texts], dtype=np.int64)
 
     def encode(self, texts: Sequence[str]) -> WordEncoding:
-        """Return word states, weights and means of documents; 256 bytes a word at 64 dimensions."""
+        """Return word states, weights and means of documents; 512 bytes a word at 128 dimensions."""
         cut = [words_of(text) for text in texts]
         starts = np.concatenate([[0], np.cumsum([len(words) for words, _ in cut])]).astype(np.int64)
         states = np.zeros((int(starts[-1]), self.dim), dtype=np.float32)
@@ -178,23 +191,15 @@ class WordEncoder(nn.Module):
             report(done, len(texts), "texts encoded")
 
 
-def _places(texts: Sequence[Sequence[str]], buckets: int) -> tuple[NDArray[np.int64], list[int], list[int]]:
-    """Return places (texts, words) in a table of distinct words, 0 where none, and those words' n-grams.
-
-    These are the rows of all n-grams and the offset of each word's first, as `nn.EmbeddingBag` takes them.
-    """
+def _places(texts: Sequence[Sequence[str]]) -> tuple[NDArray[np.int64], list[str]]:
+    """Return places (texts, words) in the list of distinct words, from 1, 0 where none; and that list."""
     seen: dict[str, int] = {}
     places = np.zeros((len(texts), max(map(len, texts))), dtype=np.int64)
     for i, words in enumerate(texts):
         places[i, : len(words)] = [seen.setdefault(word, len(seen) + 1) for word in words]
-    rows: list[int] = []
-    offsets: list[int] = []
-    for word in seen:
-        offsets.append(len(rows))
-        rows += buckets_of(word, buckets)
-    return places, rows, offsets
+    return places, list(seen)
 
 
-def build(buckets: int = 20_000, dim: int = 64, kernel: int = 5, groups: int = 8) -> WordEncoder:
-    """Return an untrained encoder."""
+def build(buckets: int = 20_000, dim: int = 128, kernel: int = 5, groups: int = 16) -> WordEncoder:
+    """Return an untrained encoder; `dim` is a multiple of `PARTS` and of `groups`."""
     return WordEncoder(buckets, dim, kernel, groups)

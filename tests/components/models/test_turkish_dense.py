@@ -19,14 +19,14 @@ def test_the_recipe_trains_the_means(tmp_path):
     assert card["steps"] == 3 and card["net"] == "word_encoder"
     net = ModelStore(folder=tmp_path / "out").get("turkish-dense")
     vectors = net.mean_vectors(["Ankara nerede?", "Ankara"])
-    assert vectors.shape == (2, 64)
+    assert vectors.shape == (2, 128)
 
 
 def test_what_ships_is_the_twin_of_the_late_net_and_stands_by_its_card(models):
     net, late, card = models.get("turkish-dense"), models.get("turkish-late"), models.card("turkish-dense")
     assert card["arguments"] == models.card("turkish-late")["arguments"]
     assert card["parameters"] == models.card("turkish-late")["parameters"] <= 1_500_000
-    assert not torch.equal(net.grams.weight, late.grams.weight)
+    assert not torch.equal(net.starts.weight, late.starts.weight)
     samples = read(SAMPLES, "samples")
     found = figures(dense_scores(net, samples), samples, "samples")[0]["value"]
     stated = {(m["name"], m["n"]): m["value"] for m in card["metrics"]}

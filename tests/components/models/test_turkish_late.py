@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from components.models import ModelStore
-from components.models.nets.word_encoder import buckets_of, build, ngrams_of, turkish_lower, words_of
+from components.models.nets.word_encoder import beginnings_of, build, rows_of, turkish_lower, words_of
 from components.models.recipes import _turkish, turkish_late
 from components.models.recipes._turkish_collections import (
     SAMPLES,
@@ -38,6 +38,7 @@ def net():
     torch.manual_seed(1)
     net = build(buckets=500, dim=16, kernel=5, groups=4).eval().requires_grad_(False)
     torch.nn.init.normal_(net.weigh.weight)  # so that words weigh differently
+    torch.nn.init.normal_(net.counts.weight, std=0.2)
     return net
 
 
@@ -62,21 +63,33 @@ def test_turkish_casing_and_spans():
     assert words_of("…!")[0] == () and words_of("…!")[1].shape == (0, 2)
 
 
-def test_ngrams_and_their_buckets_by_hand():
-    assert ngrams_of("su") == ("<su", "su>", "<su>")
-    assert ngrams_of("a") == ("<a>",)
-    assert ngrams_of("ağaç") == (
-        "<ağ", "ağa", "ğaç", "aç>", "<ağa", "ağaç", "ğaç>", "<ağaç", "ağaç>",
-    )  # fmt: skip
+def test_beginnings_and_their_rows_by_hand():
+    assert beginnings_of("su") == ("2su", "3su", "4su", "5su", "6su", "7su")
+    assert beginnings_of("kitaplıkta") == ("2ki", "3kit", "4kita", "5kitap", "6kitapl", "7kitaplı")
     for word in ("su", "ağaç", "x" * 500):
-        by_hand = tuple(crc32_by_bits(gram.encode("utf-8")) % 500 for gram in ngrams_of(word))
-        assert buckets_of(word, 500) == by_hand
+        by_hand = []
+        for n in range(2, 8):
+            crc = crc32_by_bits(f"{n}{word[:n]}".encode())
+            by_hand.append((crc % 500, (crc - crc % 500) // 500 % 500))  # its last two digits to base 500
+        assert rows_of(word, 500) == tuple(by_hand)
+
+
+def test_words_of_one_stem_are_alike_before_any_training():
+    net = build().eval().requires_grad_(False)
+    with torch.inference_mode():
+        net.mix.weight.zero_()  # each word by itself
+    states = net.encode(["kitaplarımız kitaplık tabak"]).states
+    assert states[0] @ states[1] == pytest.approx(5 / 6, abs=0.15)  # they part at the seventh letter
+    assert abs(states[0] @ states[2]) < 0.3
 
 
 def state_by_hand(net, words, place):
-    """One word's state before normalisation, in plain loops over n-grams, neighbours and channels."""
-    table = net.grams.weight.numpy().astype(np.float64)
-    rows = {i: table[list(buckets_of(w, 500))].mean(0) for i, w in enumerate(words)}
+    """One word's state before normalisation, in plain loops over beginnings, neighbours and channels."""
+    table, counts = net.starts.weight.numpy().astype(np.float64), net.counts.weight.numpy()
+    rows = {}
+    for i, word in enumerate(words):
+        own = [np.concatenate([table[row] for row in pair]) for pair in rows_of(word, 500)]
+        rows[i] = np.mean(own, axis=0)
     kernel, bias = net.mix.weight.numpy().astype(np.float64), net.mix.bias.numpy()
     heard = np.zeros(16)
     for out in range(16):
@@ -88,6 +101,7 @@ def state_by_hand(net, words, place):
     gelu = torch.nn.functional.gelu(torch.from_numpy(heard)).numpy()
     mixed = rows[place] + gelu
     logit = float((net.weigh.weight.numpy() @ mixed + net.weigh.bias.numpy())[0])
+    logit += 5 * np.mean([counts[first] for first, _ in rows_of(words[place], 500)])
     return net.project.weight.numpy() @ mixed + net.project.bias.numpy(), np.log1p(np.exp(logit))
 
 
@@ -202,7 +216,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
         again.advance()
     for name, tensor in straight.net.state_dict().items():
         assert torch.equal(tensor, again.net.state_dict()[name]), name
-    assert not torch.equal(straight.net.grams.weight, _turkish.fresh(0).grams.weight)
+    assert not torch.equal(straight.net.starts.weight, _turkish.fresh(0).starts.weight)
 
 
 def test_the_recipe_trains_resumes_and_publishes(tmp_path):
@@ -218,8 +232,8 @@ def test_the_recipe_trains_resumes_and_publishes(tmp_path):
     }
     assert {m["n"] for m in card["metrics"]} == {6, 148}
     net = ModelStore(folder=tmp_path / "out").get("turkish-late")
-    assert net.encode(["Ankara nerede?"]).states.shape == (2, 64)
-    before, after = _turkish.fresh(0).grams.weight.detach(), net.grams.weight
+    assert net.encode(["Ankara nerede?"]).states.shape == (2, 128)
+    before, after = _turkish.fresh(0).starts.weight.detach(), net.starts.weight
     assert float((before - after).abs().max()) > 1e-3  # beyond float16's rounding
 
 
