@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 NAME = "syllable-decoder"
 FRAME = HOP / RATE  # seconds: 12.5 ms
-PARTS = 2  # a token is the mean state of a segment's first half and that of its second half, in one vector
+PARTS = 3  # a token is the mean states of a segment's three thirds, in one vector
 Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class SpeechTokens:
-    """What `speak` needs of a clip: `vectors` (segments, 384), one a syllable, and what words do not hold.
+    """What `speak` needs of a clip: `vectors` (segments, 576), one a syllable, and what words do not hold.
 
     bounds (segments, 2) in seconds, in order and without overlap; pitch (segments,) in Hz, 0 where unvoiced;
     level (segments,) in dB; seconds: how long the clip is.
@@ -39,7 +39,7 @@ class SpeechTokens:
     seconds: float
 
 
-def halves(
+def portions(
     states: NDArray[np.floating[Any]], bounds: NDArray[np.floating[Any]], parts: int = PARTS
 ) -> Array:
     """Return the means of states (frames, width) over equal parts of segments: (segments, parts · width).
@@ -64,7 +64,7 @@ def tokens(
     wave = encode_speech.levelled(np.ascontiguousarray(samples, np.float32))
     checked = _checked(bounds, len(wave) / RATE)
     pitch, level = segment_prosody(wave, RATE, checked)
-    vectors = halves(encode_speech.states(models, wave), checked)
+    vectors = portions(encode_speech.states(models, wave), checked)
     return SpeechTokens(vectors, checked, pitch, level, len(wave) / RATE)
 
 
@@ -122,7 +122,7 @@ def _relative(said: SpeechTokens) -> Array:
 
 
 def units(models: ModelStore, vectors: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
-    """Return the number of the nearest unit (segments,) of token vectors (segments, 384)."""
+    """Return the number of the nearest unit (segments,) of token vectors (segments, 576)."""
     import torch
 
     net: SyllableDecoder = models.get(NAME)
@@ -144,7 +144,7 @@ def mel(models: ModelStore, said: SpeechTokens, *, quantised: bool = False) -> A
 
 
 def speak(
-    models: ModelStore, said: SpeechTokens, *, quantised: bool = False, iterations: int = 32, seed: int = 0
+    models: ModelStore, said: SpeechTokens, *, quantised: bool = False, iterations: int = 48, seed: int = 0
 ) -> Array:
     """Return the sound (samples,) at 16 kHz of a clip's tokens, in the voice of the training speech."""
     return waveform(mel(models, said, quantised=quantised), iterations, seed=seed)

@@ -3,8 +3,10 @@
 A clip is a row of *items* without holes: its segments and the gaps between them (`timeline`). A segment's
 token holds what the encoder heard in it; length, pitch and level come beside it. Each item is read together
 with two neighbours to either side and brings `KEYS` key frames, spaced evenly over it; its frames
-interpolate between them, because one flat vector cannot be played. After arXiv 2410.07168's token-to-speech,
-with mel in place of articulation and without flow matching.
+interpolate between them, because one flat vector cannot be played. Two read-outs add up: a wide one of rank
+`patch`, which a closed form can fill, and a deep one of `depth` blocks, each of which sees one more item to
+either side. After arXiv 2410.07168's token-to-speech, with mel in place of articulation and without flow
+matching.
 """
 
 import torch
@@ -15,6 +17,29 @@ KEYS = 10  # key frames an item
 REACH = 2  # items to either side
 PROSODY = 5  # log-length, voiced or not, log-pitch, level, silence or not
 PARTS = 2 * REACH + 1
+DROPPED = 0.1  # share of a block's hidden values left out in training
+EXPAND = 3  # how many times wider a block's perceptron is
+
+
+class Block(nn.Module):
+    """A residual block over items: a mix of three neighbours, then a perceptron of each item alone."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.before = nn.LayerNorm(width)
+        self.mix = nn.Linear(3 * width, width)
+        self.between = nn.LayerNorm(width)
+        self.wide = nn.Linear(width, EXPAND * width)
+        self.narrow = nn.Linear(EXPAND * width, width)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """Map items (batch, items, width); `real` (batch, items, 1) is 0 where a row is padded."""
+        side = functional.pad(self.before(x) * real, (0, 0, 1, 1))
+        count = x.shape[1]
+        x = x + functional.gelu(self.mix(torch.cat([side[:, i : i + count] for i in range(3)], -1)))
+        hidden = functional.gelu(self.wide(self.between(x)))
+        out: Tensor = x + self.narrow(functional.dropout(hidden, DROPPED, self.training))
+        return out
 
 
 class SyllableDecoder(nn.Module):
@@ -23,7 +48,10 @@ class SyllableDecoder(nn.Module):
     centroids: Tensor
     mean: Tensor
 
-    def __init__(self, dim: int, squeezed: int, units: int, hidden: int, patch: int, bands: int) -> None:
+    def __init__(
+        self, dim: int, squeezed: int, units: int, hidden: int, patch: int, bands: int, width: int,
+        depth: int,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.bands = bands
         self.register_buffer("mean", torch.zeros(dim))
@@ -33,6 +61,12 @@ class SyllableDecoder(nn.Module):
         self.up = nn.Linear(seen, hidden)
         self.read = nn.Linear(seen + hidden, patch)
         self.spread = nn.Linear(patch, KEYS * bands)
+        self.enter = nn.Linear(seen, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(depth))
+        self.last = nn.LayerNorm(width)
+        self.leave = nn.Linear(width, KEYS * bands)
+        nn.init.zeros_(self.leave.weight)  # at first the wide read-out speaks alone
+        nn.init.zeros_(self.leave.bias)
 
     def squeezed(self, tokens: Tensor) -> Tensor:
         """Return tokens (..., dim) in the space of the units (..., squeezed)."""
@@ -61,8 +95,18 @@ class SyllableDecoder(nn.Module):
 
     def keys(self, vectors: Tensor, prosody: Tensor, coarse: Tensor) -> Tensor:
         """Return the key frames (batch, items, KEYS, bands) of vectors that are zero in gaps."""
-        patch = self.read(self.hidden(self.surroundings(vectors, prosody, coarse)))
-        out: Tensor = self.spread(patch).float().unflatten(-1, (KEYS, self.bands))
+        seen = self.surroundings(vectors, prosody, coarse)
+        wide = self.spread(self.read(self.hidden(seen)))
+        out: Tensor = (wide.float() + self.deep(seen, prosody).float()).unflatten(-1, (KEYS, self.bands))
+        return out
+
+    def deep(self, seen: Tensor, prosody: Tensor) -> Tensor:
+        """Return the deep read-out's share of the key frames (batch, items, KEYS * bands)."""
+        real = (prosody != 0).any(-1, keepdim=True)
+        x = self.enter(seen)
+        for block in self.blocks:
+            x = block(x, real)
+        out: Tensor = self.leave(self.last(x))
         return out
 
     def decode(
@@ -101,8 +145,8 @@ def rows(table: Tensor, index: Tensor) -> Tensor:
 
 
 def build(
-    dim: int = 384, squeezed: int = 128, units: int = 1000, hidden: int = 1536, patch: int = 192,
-    bands: int = 80,
+    dim: int = 576, squeezed: int = 192, units: int = 1000, hidden: int = 1024, patch: int = 192,
+    bands: int = 80, width: int = 384, depth: int = 2,
 ) -> nn.Module:  # fmt: skip
     """Build the decoder; see the module's docstring."""
-    return SyllableDecoder(dim, squeezed, units, hidden, patch, bands)
+    return SyllableDecoder(dim, squeezed, units, hidden, patch, bands, width, depth)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from components.models.decode_speech import SpeechTokens, halves
+from components.models.decode_speech import SpeechTokens, portions
 from components.models.encode_speech import HOP, NAME
 from components.models.nets.syllable_encoder import SyllableEncoder
 from components.models.recipes._run import load_checkpoint, save_checkpoint
@@ -73,7 +73,7 @@ class Listener:
         bounds = np.clip(bounds, 0.0, seconds)
         bounds = bounds[bounds[:, 1] > bounds[:, 0]]
         pitch, level = segment_prosody(wave, mel_vocoder.RATE, bounds)
-        return SpeechTokens(halves(states, bounds), bounds, pitch, level, seconds)
+        return SpeechTokens(portions(states, bounds), bounds, pitch, level, seconds)
 
 
 def moved(

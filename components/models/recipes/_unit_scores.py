@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from components.models.decode_speech import halves
+from components.models.decode_speech import portions
 from components.models.recipes._speech_batches import simple
 from components.models.recipes._speech_corpus import (
     VARIANTS,
@@ -107,8 +107,8 @@ def segment_vectors(
         with torch.no_grad():
             wave = torch.from_numpy(at_level(utterance.samples))[None]
             mel = net.front(wave)[0].numpy()  # type: ignore[operator]
-        vectors["features"].append(halves(c.features, bounds, 1))
-        vectors["log-mel"].append(halves(mel, bounds, 1))
+        vectors["features"].append(portions(c.features, bounds, 1))
+        vectors["log-mel"].append(portions(mel, bounds, 1))
         labels += said
     return {k: np.concatenate(v) for k, v in vectors.items() if v}, labels
 

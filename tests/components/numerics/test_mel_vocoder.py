@@ -7,10 +7,12 @@ from components.numerics.mel_vocoder import (
     BANDS,
     FLOOR,
     HOP,
+    OVERSHOOT,
     RATE,
     WINDOW,
     _signal,
     _spectrum,
+    _with_bands,
     magnitudes,
     mel_spectrogram,
     waveform,
@@ -58,6 +60,40 @@ def test_the_signal_has_the_spectrogram_that_it_was_made_of(glide):
     apart = [np.abs(mel_spectrogram(waveform(mel, n)) - mel).mean() for n in (0, 32)]
     assert len(waveform(mel, 0)) == HOP * len(mel)
     assert apart[1] < 0.3 < apart[0]
+
+
+def test_rounds_bring_the_bands_of_what_is_heard_to_within_half_a_decibel(glide):
+    """The oracle of the vocoder: analysed again, its signal has the bands asked for, loud and quiet ones."""
+    mel = mel_spectrogram(glide)[4:-4]
+    found = mel_spectrogram(waveform(mel))
+    apart = np.abs(found - mel) * 20 / np.log(10)
+    loud = mel > mel.max() - 4
+    assert apart[loud].mean() < 0.5  # with the magnitudes of the pseudo-inverse kept: 1.2
+    assert apart.mean() < 1.0
+
+
+def test_quiet_sounds_under_a_hundredth_of_the_speech_survive(glide):
+    quiet = mel_spectrogram(0.02 * glide)
+    assert (quiet > np.log(FLOOR)).mean() > 0.8  # under a floor of 0.01: a third
+    again = mel_spectrogram(waveform(quiet))
+    assert np.abs(again - quiet).mean() < 0.3
+
+
+def test_bands_are_restored_by_a_gain_that_leaves_what_lies_within_them(glide):
+    wanted = np.exp(mel_spectrogram(glide))
+    size = magnitudes(mel_spectrogram(glide))
+    filters = mel_filters(BANDS, WINDOW // 2 + 1, RATE)
+    scaled = _with_bands(2 * size, size @ filters)
+    inside = filters.sum(1) > 0
+    left = 2 ** (1 - OVERSHOOT)
+    np.testing.assert_allclose(scaled[:, inside], size[:, inside] * left, rtol=1e-4, atol=1e-6)
+    assert (scaled[:, ~inside] == 0).all()
+    other = size * np.geomspace(0.2, 5, size.shape[1], dtype=np.float32)  # too bright
+    before, after = (
+        np.abs(np.log(np.maximum(x @ filters, FLOOR)) - np.log(wanted)).mean()
+        for x in (other, _with_bands(other, wanted))
+    )
+    assert after < before / 2  # a gain upside down doubles it
 
 
 def test_a_seed_gives_one_signal_and_silence_stays_silent(glide):
