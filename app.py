@@ -16,6 +16,8 @@ def main() -> None:
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     # NumPy decides on small arrays: more threads of its own only get in the networks' way
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Threads that wait must not spin: on a busy host they take the very cores that they are waiting for
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from components.settings import Settings, SettingsError
 
     try:
