@@ -4,6 +4,7 @@ import argparse
 import hashlib
 import math
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from torch import Tensor
 from components.models.nets.causal_lm import CausalLM, build
 from components.models.recipes._lm_training import Training, crops, read_out_loss
 from components.models.recipes._run import arguments, publish
+from components.models.store import BUNDLED
 from components.models.tokenizer_training import stretches
+from components.models.vocabularies import Vocabulary, bundled
 from components.models.weights import round_as_stored
 
 Stream = NDArray[np.integer[Any]]
@@ -28,6 +31,21 @@ BODY: dict[str, Any] = {"width": 192, "depth": 4, "heads": 3, "hidden": 512}
 def read_bytes(text: str) -> list[int]:
     """Encode a text as its UTF-8 bytes."""
     return list(text.encode())
+
+
+@cache
+def _vocabularies() -> dict[str, Vocabulary]:
+    return bundled(BUNDLED / "text-tokenizers")
+
+
+def reader(tokenizer: str) -> Encode:
+    """Return what encodes a text by one of the bundled tokenizers, `bpe` or `unigram`."""
+
+    def encode(text: str) -> list[int]:
+        ids: list[int] = _vocabularies()[tokenizer].tokenizer.encode(text).ids
+        return ids
+
+    return encode
 
 
 def token_stream(source: Path, encode: Encode, cache: Path, limit: int | None = None) -> Stream:

@@ -1,6 +1,6 @@
 """Train `byte-lm`, a language model over UTF-8 bytes, on novels.
 
-python -m components.models.recipes.byte_lm --data DATA --minutes 30
+python -m components.models.recipes.byte_lm --data DATA --minutes 20
 """
 
 from pathlib import Path

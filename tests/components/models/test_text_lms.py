@@ -101,7 +101,7 @@ def test_the_shipped_model_predicts_fresh_english(name, models):
     recipe = RECIPES[name]
     net, card = models.get(recipe.NAME), models.card(recipe.NAME)
     assert card["bytes"] <= 6 << 20
-    encode = _text_lm.read_bytes if name == "byte" else recipe.encode
+    encode = _text_lm.read_bytes if name == "byte" else _text_lm.reader(name)
     bits = _text_lm.bits_per_byte(net, encode, FRESH)
     stated = next(m["value"] for m in card["metrics"] if m["on"] == "both books")
     assert bits < stated + 0.6
