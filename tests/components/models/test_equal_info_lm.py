@@ -3,7 +3,6 @@
 import json
 import math
 import random
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -156,14 +155,21 @@ def test_three_steps_of_the_recipe_train_resume_and_publish(m1, tmp_path, monkey
     again = {(m["name"], m["on"]): m["value"] for m in rows}
     assert again == {(m["name"], m["on"]): m["value"] for m in card["metrics"]}
     assert again["bits per token", "both books"] == pytest.approx(
-        mean_bits(net, (data / "heldout_one.txt").read_text()), abs=1e-3
+        mean_bits(net, net.encode((data / "heldout_one.txt").read_text())), abs=1e-3
     )
     assert again["bytes that do not come back", "both books"] == 0
+    saved = torch.load(work / "equal-info-lm-twin.pt", weights_only=True)["average"]
+    net.load_state_dict({k.removeprefix("module."): v for k, v in saved.items() if k != "n_averaged"})
+    codes = np.load(work / "equal-info-lm-plain.npy")
+    left_out = codes[round(len(codes) * 19 / 20) :]
+    assert card["plain_code_left_out_bits"] == pytest.approx(
+        mean_bits(net, halves_of(left_out).ravel().tolist()), abs=1e-3
+    )
 
 
-def mean_bits(net, text):
+def mean_bits(net, tokens):
     """The mean loss, token by token, each with the half context before its own half."""
-    tokens, half, total = net.encode(text), net.context // 2, 0.0
+    half, total = net.context // 2, 0.0
     for i, token in enumerate(tokens):
         first = max(0, i // half * half - half)
         odds = net(torch.tensor([tokens[first:i]], dtype=torch.long).view(1, -1))[0, -1].log_softmax(-1)
@@ -172,11 +178,10 @@ def mean_bits(net, text):
 
 
 def test_a_twin_that_learns_nothing_and_missed_targets_are_said():
-    twin = SimpleNamespace(curve=[(50, 8 * math.log(2))])
     names = ("bits per byte", "bytes per window of 16 bits", "bit compression", "bits per token")
     rows = [{"name": k, "value": v, "on": "both books"} for k, v in zip(names, (3, 4, 2, 7.5), strict=True)]
-    said = " ".join(equal_info_lm.limits(rows, twin))
-    assert "8.000 bits a token after 50" in said
+    said = " ".join(equal_info_lm.limits(rows, 50, 7.987))
+    assert "7.987 bits a token on a part left out (uniform: 8), after 50" in said
     assert "4.00 where 4.6" in said
     assert "7.50 where 7.0" in said
 
