@@ -199,9 +199,9 @@ def test_shipped_weights_foretell_windows_of_a_text_and_give_it_back(models):
     assert net.decode(tokens) == text.encode()
     assert len(text.encode()) / (len(tokens) / 2) > 3.5  # bytes a window
     bits = float(token_losses(net, tokens).mean()) / math.log(2)
-    assert bits < 7.4
+    assert bits < 6.0
     shuffled = np.random.default_rng(0).permutation(np.array(tokens).reshape(-1, 2)).ravel().tolist()
-    assert float(token_losses(net, shuffled).mean()) / math.log(2) > bits + 0.05  # it reads the order
+    assert float(token_losses(net, shuffled).mean()) / math.log(2) > bits + 1  # it reads the order
     for strange in ("naïve — 東京 🙂\t\0", ""):
         assert net.decode(net.encode(strange)) == strange.encode()
 
