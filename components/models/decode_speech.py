@@ -128,7 +128,7 @@ def units(models: ModelStore, vectors: NDArray[np.floating[Any]]) -> NDArray[np.
     net: SyllableDecoder = models.get(NAME)
     with torch.inference_mode():
         given = torch.from_numpy(np.asarray(vectors, np.float32)).to(net.mean.device)
-        found: NDArray[np.int64] = net.units(net.squeezed(given)).cpu().numpy()
+        found: NDArray[np.int64] = net.units(net.placed(given)).cpu().numpy()
     return found
 
 

@@ -1,9 +1,11 @@
-"""The token decoder's start in closed form: a space for units, random features, least squares on key frames.
+"""The token decoder's start in closed form: two spaces, units, random features, least squares on key frames.
 
-The space: tokens are projected on what they say, linearly, of their own item's key frames, so that two
-tokens lie near one another where they sound alike; k-means finds the units there. The read-out: ridge
-regression from an item's surroundings, plain and through random rectified features, to its key frames, over
-tokens and units both, cut to the rank of `patch`.
+The spaces: tokens are projected on what they say, linearly, of their own item's key frames, mel and phones
+together, so that two tokens lie near one another where they sound alike. In one of them tokens are read. In
+the other, in which phones weigh more, k-means finds the units: a mel's largest differences are of level and
+voice quality, which say little of the words. The read-out: ridge regression from an item's surroundings,
+plain and through random rectified features, to its key frames, over tokens and units both, cut to the rank
+of `patch`.
 """
 
 import numpy as np
@@ -13,11 +15,13 @@ from torch import Tensor
 
 from components.models.decode_speech import timeline
 from components.models.nets.syllable_decoder import KEYS, SyllableDecoder, spoken
-from components.models.recipes._resynthesis_corpus import Clip
+from components.models.recipes._resynthesis_corpus import PHONES, Clip
 from components.models.recipes._unit_scores import nearest_means
 
 ROUNDS = 15
 RIDGE = 3.0  # on features of deviation one
+SAID = 3.0  # deviation of the phones beside that of the mel, in the space of the units
+FEW = 2000  # clips that the read-out's start is found on: its features fill the memory
 SHARPNESS = 1.5  # deviation of what a random feature is rectified from
 Table = NDArray[np.float32]
 
@@ -46,20 +50,22 @@ def ridge(x: Tensor, y: Tensor, penalty: float = RIDGE) -> Tensor:
 
 def principal(values: Tensor, count: int) -> Tensor:
     """Return the `count` directions (dim, count) of the largest second moments of rows (n, dim)."""
-    vectors: Tensor = torch.linalg.eigh(values.T @ values)[1]
+    square = (values.T @ values).double()  # in single precision the solver gives up on a low rank
+    vectors: Tensor = torch.linalg.eigh(square)[1].to(values.dtype)
     return vectors[:, -count:].flip(1)
 
 
 @torch.no_grad()
 def start(net: SyllableDecoder, clips: list[Clip], seed: int) -> None:
-    """Give a net its space, its units and its read-out."""
-    lines = [timeline(c.said) for c in clips]
-    keys = [torch.from_numpy(key_frames(c.mel, line[2])) for c, line in zip(clips, lines, strict=True)]
+    """Give a net its spaces, its units and its read-out."""
+    _set_spaces(net, clips, seed)
+    few = clips[:: 1 + len(clips) // FEW]
+    lines = [timeline(c.said) for c in few]
+    keys = [torch.from_numpy(key_frames(c.mel, line[2])) for c, line in zip(few, lines, strict=True)]
+    wanted = torch.cat(keys)
     tokens = [torch.from_numpy(line[0]) for line in lines]
     prosody = [torch.from_numpy(line[1]) for line in lines]
-    wanted = torch.cat(keys)
     level = wanted.mean(0)
-    _set_space(net, torch.cat(tokens), torch.cat(prosody), wanted - level, seed)
     seen = torch.cat([_seen(net, t, p, coarse) for coarse in (0.0, 1.0)
                       for t, p in zip(tokens, prosody, strict=True)])  # fmt: skip
     generator = torch.Generator().manual_seed(seed)
@@ -78,25 +84,43 @@ def start(net: SyllableDecoder, clips: list[Clip], seed: int) -> None:
     net.spread.bias.copy_(level)
 
 
-def _set_space(net: SyllableDecoder, tokens: Tensor, prosody: Tensor, wanted: Tensor, seed: int) -> None:
-    real = spoken(prosody)[:, 0]
-    kept = tokens[real]
-    net.mean.copy_(kept.mean(0))
-    scale = kept.std(0) + 1e-3
-    weights = ridge((kept - net.mean) / scale, wanted[real])
-    directions = principal(((kept - net.mean) / scale) @ weights, net.squeeze.out_features)
-    net.squeeze.weight.copy_((weights @ directions).T / scale)
-    placed = net.squeezed(kept)
-    net.squeeze.weight /= placed.std()
-    placed = placed / placed.std()
+def _set_spaces(net: SyllableDecoder, clips: list[Clip], seed: int) -> None:
+    parts = [_spoken_items(c) for c in clips]
+    tokens, mel, phones = (torch.from_numpy(np.concatenate(column)) for column in zip(*parts, strict=True))
+    net.mean.copy_(tokens.mean(0))
+    mel -= mel.mean(0)
+    phones -= phones.mean(0)
+    phones *= (mel.square().mean() / phones.square().mean().clamp(min=1e-9)).sqrt()
+    for layer, weight in ((net.squeeze, 1.0), (net.place, SAID)):
+        wanted = torch.cat([mel, weight * phones], 1)
+        layer.weight.copy_(_space(tokens - net.mean, wanted, layer.out_features))
+    placed = net.placed(tokens)
     generator = torch.Generator().manual_seed(seed)
     first = placed[torch.randint(len(placed), (len(net.centroids),), generator=generator)]
     net.centroids.copy_(nearest_means(placed, first, ROUNDS, seed))
+    unit, read = net.units(placed), net.squeezed(tokens)
+    counts = torch.bincount(unit, minlength=len(net.centroids)).clamp(min=1)
+    net.embedding.copy_(torch.zeros_like(net.embedding).index_add_(0, unit, read) / counts[:, None])
+
+
+def _spoken_items(clip: Clip) -> tuple[Table, Table, Table]:
+    """Return the tokens of a clip's segments, their key frames, and the phones at these as 0 and 1."""
+    tokens, prosody, index, _ = timeline(clip.said)
+    said = np.eye(len(PHONES), dtype=np.float32)[clip.phones]
+    real = prosody[:, -1] == 0
+    return tokens[real], key_frames(clip.mel, index)[real], key_frames(said, index)[real]
+
+
+def _space(tokens: Tensor, wanted: Tensor, count: int) -> Tensor:
+    """Return the map (count, dim) to what tokens, about zero, say linearly of `wanted`, of deviation one."""
+    scale = tokens.std(0) + 1e-3
+    weights = ridge(tokens / scale, wanted)
+    directions = principal((tokens / scale) @ weights, count)
+    matrix: Tensor = (weights @ directions).T / scale
+    return matrix / (tokens @ matrix.T).std()
 
 
 def _seen(net: SyllableDecoder, tokens: Tensor, prosody: Tensor, coarse: float) -> Tensor:
-    vectors = net.squeezed(tokens)
-    if coarse:
-        vectors = net.centroids[net.units(vectors)]
+    vectors = net.embedding[net.units(net.placed(tokens))] if coarse else net.squeezed(tokens)
     shown = vectors[None] * spoken(prosody[None])
     return net.surroundings(shown, prosody[None], torch.tensor([coarse]))[0]

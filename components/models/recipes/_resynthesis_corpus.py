@@ -4,7 +4,7 @@ The voice is flite's `slt`. So that other speakers can be heard too, some clips 
 target is `slt` saying the same words, moved phone by phone to the times of `rms`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,14 +26,24 @@ from components.numerics.pitch import segment_prosody
 
 VOICE, OTHER, UNSEEN = "slt", "rms", "awb"
 BATCH = 8  # clips encoded at once
+PART = 500  # sentences made and kept at a time
+PHONES = (
+    "", "aa", "ae", "ah", "ao", "aw", "ax", "ay", "b", "ch", "d", "dh", "eh", "er", "ey", "f", "g", "hh",
+    "ih", "iy", "j", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s", "sh", "t", "th", "uh", "uw",
+    "v", "w", "z", "zh",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """A clip's tokens and the log-mel (frames, 80) to learn; `wave` and `text` where it is measured on."""
+    """A clip's tokens and the log-mel (frames, 80) to learn; `wave` and `text` where it is measured on.
+
+    phones (frames,) are numbers of `PHONES`: what is said in each frame of the mel.
+    """
 
     said: SpeechTokens
     mel: NDArray[np.float16]
+    phones: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
     text: str = ""
     wave: NDArray[np.float32] | None = None
 
@@ -95,6 +105,15 @@ def moved(
     return out
 
 
+def by_frame(phones: tuple[Phone, ...], frames: int) -> NDArray[np.uint8]:
+    """Return the number of the phone at the middle of each mel frame (frames,)."""
+    middle = (np.arange(frames) + 0.5) * mel_vocoder.HOP / mel_vocoder.RATE
+    at = np.searchsorted([p.end for p in phones], middle, side="right")
+    numbers = np.array([PHONES.index(p.label) for p in phones], np.uint8)
+    found: NDArray[np.uint8] = numbers[np.minimum(at, len(phones) - 1)]
+    return found
+
+
 def clips(
     lines: list[str], voice: str, listener: Listener, keep: bool = False, flite: Flite | None = None
 ) -> list[Clip]:
@@ -118,19 +137,37 @@ def clips(
     for first in range(0, len(spoken), BATCH):
         part = spoken[first : first + BATCH]
         waves = [at_level(s[1].samples) for s in part]
-        for (line, _, target), wave, heard in zip(part, waves, listener.hear(waves), strict=True):
+        for (line, said, target), wave, heard in zip(part, waves, listener.hear(waves), strict=True):
             if len(heard.bounds):
-                kept = wave if keep else None
-                made.append(Clip(heard, target.astype(np.float16), line if keep else "", kept))
+                phones = by_frame(said.phones, len(target))
+                kept = (line, wave) if keep else ("", None)
+                made.append(Clip(heard, target.astype(np.float16), phones, *kept))
     return made
 
 
-def make_training(data: Path, seed: int, count: int, listener: Listener) -> list[Clip]:
-    """Make what is trained on: sentences of novels, three of four by `slt`, the others by `rms`."""
-    lines = english_sentences(data / "text" / "novels_train.txt", count, seed + 20)
-    own = count * 3 // 4
+def training_lines(data: Path, seed: int, first: int, count: int) -> list[str]:
+    """Return `count` sentences of the training novels from number `first` of a shuffled order."""
+    return english_sentences(data / "text" / "novels_train.txt", first + count, seed + 20)[first:]
+
+
+def make_training(data: Path, seed: int, first: int, count: int, listener: Listener) -> list[Clip]:
+    """Make a part of what is trained on: three of four sentences by `slt`, the fourth by `rms`."""
+    lines = training_lines(data, seed, first, count)
+    own = [line for i, line in enumerate(lines) if i % 4 != 3]
     flite = Flite()
-    made = clips(lines[:own], VOICE, listener, flite=flite) + clips(lines[own:], OTHER, listener, flite=flite)
+    return clips(own, VOICE, listener, flite=flite) + clips(lines[3::4], OTHER, listener, flite=flite)
+
+
+def training(data: Path, work: Path, seed: int, count: int, listener: Listener) -> list[Clip]:
+    """Return what is trained on; each `PART` of it is made once a work folder, so that it can be stopped."""
+    made: list[Clip] = []
+    for first in range(0, count, PART):
+        path = work / "spoken" / f"{seed}-{first}-{min(PART, count - first)}.pt"
+        groups = cached(path)
+        if groups is None:
+            part = make_training(data, seed, first, min(PART, count - first), listener)
+            groups = cached(path, {"training": part})
+        made += (groups or {})["training"]
     return made
 
 
@@ -169,7 +206,7 @@ def packed(made: list[Clip]) -> list[dict[str, object]]:
     out: list[dict[str, object]] = []
     for c in made:
         arrays = {"vectors": c.said.vectors.astype(np.float16), "bounds": c.said.bounds,
-                  "pitch": c.said.pitch, "level": c.said.level, "mel": c.mel}  # fmt: skip
+                  "pitch": c.said.pitch, "level": c.said.level, "mel": c.mel, "phones": c.phones}  # fmt: skip
         row: dict[str, object] = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
         out.append({**row, "seconds": c.said.seconds, "text": c.text,
                     "wave": None if c.wave is None else torch.from_numpy(c.wave)})  # fmt: skip
@@ -183,7 +220,8 @@ def unpacked(rows: list[dict[str, torch.Tensor]]) -> list[Clip]:
         said = SpeechTokens(r["vectors"].float().numpy(), r["bounds"].numpy(), r["pitch"].numpy(),
                             r["level"].numpy(), float(r["seconds"]))  # fmt: skip
         wave = None if r["wave"] is None else r["wave"].numpy()
-        made.append(Clip(said, r["mel"].numpy(), str(r["text"]), wave))
+        phones = r["phones"].numpy() if "phones" in r else np.zeros(0, np.uint8)
+        made.append(Clip(said, r["mel"].numpy(), phones, str(r["text"]), wave))
     return made
 
 

@@ -1,5 +1,6 @@
 """The numbers on the token-to-speech model's card: word error rates beside their floors and controls."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,11 @@ ON = {
     "unseen": "flite awb, a speaker never trained on, the same sentences; played as slt",
 }
 DECIBEL = 20 / np.log(10)  # of a natural logarithm of magnitudes
+CONTROLS = (
+    "recording", "recording through mel and Griffin-Lim", "control: one mel frame a syllable",
+    "baseline: typical patch of each unit",
+)  # fmt: skip
+REAL_TIME = 0.15  # aim: processor time by a second of speech
 AIMS = {"continuous tokens": 40, "1000 units": 60}  # WER in percent
 
 
@@ -59,7 +65,7 @@ class Patches:
 
     @torch.inference_mode()
     def _units(self, said: SpeechTokens) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        vectors = self.net.squeezed(torch.from_numpy(said.vectors).to(self.net.mean.device))
+        vectors = self.net.placed(torch.from_numpy(said.vectors).to(self.net.mean.device))
         return self.net.units(vectors).cpu().numpy(), vectors.cpu().numpy()
 
     def __call__(self, clip: Clip) -> Mel:
@@ -114,6 +120,16 @@ def set_rows(decoder: Any, clips: list[Clip], players: dict[str, Player | None],
     return rows
 
 
+def real_time_factor(net: SyllableDecoder, clips: list[Clip]) -> Metric:
+    """Return the processor time of decoder and vocoder by the length of the speech, without the encoder."""
+    begun = time.process_time()
+    for clip in clips:
+        waveform(decoded(net, clip.said, False))
+    spent, seconds = time.process_time() - begun, sum(c.said.seconds for c in clips)
+    of = f"processor time, decoder and vocoder on one thread, {seconds:.0f} s of speech"
+    return {"value": round(spent / seconds, 3), "of": of, "aim": REAL_TIME}
+
+
 def measure(net: SyllableDecoder, groups: dict[str, list[Clip]], training: list[Clip]) -> list[Metric]:
     """Return every metric of the card; `training` gives the patches of the unit-selection baseline."""
     decoder = ear.recogniser()
@@ -121,13 +137,8 @@ def measure(net: SyllableDecoder, groups: dict[str, list[Clip]], training: list[
         "continuous tokens": lambda c: decoded(net, c.said, False),
         "1000 units": lambda c: decoded(net, c.said, True),
     }
-    floors: dict[str, Player | None] = {
-        "recording": None,
-        "recording through mel and Griffin-Lim": lambda c: c.mel.astype(np.float32),
-    }
-    controls: dict[str, Player | None] = {
-        "control: one mel frame a syllable": flat,
-        "baseline: typical patch of each unit": Patches(net, training),
-    }
-    rows = set_rows(decoder, groups["test"], {**floors, **ours, **controls}, ON["test"])
+    real: Player = lambda c: c.mel.astype(np.float32)  # noqa: E731
+    beside = (None, real, flat, Patches(net, training))
+    controls: dict[str, Player | None] = dict(zip(CONTROLS, beside, strict=True))
+    rows = set_rows(decoder, groups["test"], {**ours, **controls}, ON["test"])
     return rows + set_rows(decoder, groups["unseen"], {"recording": None, **ours}, ON["unseen"])
