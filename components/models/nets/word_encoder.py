@@ -4,12 +4,16 @@ The encoder of TurkColBERT's hashed family (Ezerceli et al. 2025, arXiv 2511.165
 projections in place of an embedding table), without a transformer. Turkish adds suffixes alone, so the first
 letters of a word stand for its stem (first-n stemming: Can et al., JASIST 2008). A word is the mean of the
 vectors of its hashed beginnings, as fastText's is that of its n-grams (Bojanowski et al. 2017); a convolution
-lets it see two words to each side; a learned weight says how much it counts in a question.
+lets it see two words to each side; a learned weight says how much it counts in a question. In a passage, the
+vector of a word is longer where its stem recurs and where the passage is short, as BM25 has it (Robertson and
+Zaragoza 2009, section 3.4), since the best cosine alone knows neither.
 """
 
+import math
 import re
 import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,7 +29,9 @@ from components.models.progress import report
 
 LENGTHS = (2, 3, 4, 5, 6, 7)  # letters of a beginning
 PARTS = 2  # rows of the table that make one vector: two words rarely share both
-FASTER = 5.0  # what a beginning's count is multiplied by, so that Adam moves it in larger steps
+FASTER = 5.0  # what counts and recurrences are multiplied by, so that Adam moves them in larger steps
+STEM = 5  # first letters that make two words of a passage the same one
+TYPICAL = 120  # words of a passage
 LONGEST = 1024  # words of a text; the rest is cut
 BATCH_WORDS = 16_384  # words a forward pass, padding included
 _WORD = re.compile(r"\w[\w\u0300-\u036f]*")  # letters written with combining signs stay together
@@ -61,10 +67,19 @@ def rows_of(word: str, buckets: int) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(own // buckets**part % buckets for part in range(PARTS)) for own in sums)
 
 
+def recurrence_of(words: Sequence[str]) -> NDArray[np.float32]:
+    """Return (words, 2): ln of how often the first `STEM` letters stand in the text and ln(n / `TYPICAL`)."""
+    stems = [word[:STEM] for word in words]
+    found = Counter(stems)
+    length = math.log(max(1, len(words)) / TYPICAL)
+    return np.array([(math.log(found[s]), length) for s in stems], dtype=np.float32).reshape(-1, 2)
+
+
 @dataclass(frozen=True, eq=False)
 class WordEncoding(Encoding):
     """Texts as word vectors: `tokens` are lower-case words, `states` and `means` as wide as the net.
 
+    A state is as long as its word is worth in a passage, 0 to 1; in a question (`as_queries`), as its weight.
     `spans` (rows, 2) are the first and the last-but-one character of each word in its own text, `weights`
     (rows,) what it counts in a question. `means` are weighted means of the states before these were
     normalised.
@@ -87,15 +102,15 @@ class WordEncoding(Encoding):
         return self.weights[self.starts[i] : self.starts[i + 1]]
 
     def as_queries(self) -> "WordEncoding":
-        """Return the same texts with each state multiplied by its weight, these made 1 on a text's mean.
+        """Return the same texts with each state as long as its weight, these made 1 on a text's mean.
 
-        MaxSim of such states is Σ w max cos / (Σ w / n): at most the number of words n, as without weights.
+        MaxSim of such states is Σ w max (worth · cos) / (Σ w / n): at most the number of words n.
         """
         counts = np.diff(self.starts)
         own = np.repeat(np.arange(len(counts)), counts)
         totals = np.bincount(own, weights=self.weights, minlength=len(counts))
         mean_one = self.weights * (counts / np.maximum(totals, 1e-9))[own]
-        states = (self.states * mean_one[:, None]).astype(np.float32)
+        states = (unit(self.states) * mean_one[:, None]).astype(np.float32)
         return WordEncoding(self.tokens, states, self.starts, self.means, self.spans, self.weights)
 
 
@@ -104,7 +119,7 @@ class WordEncoder(nn.Module):
 
     The vector of a beginning is its `PARTS` rows of one table, one behind the other. Its count, another
     table's, is added to the logit of the weight: a word that is rare in all its forms has no neighbours to
-    learn that from.
+    learn that from. `recur` are the three numbers of `worth`.
     """
 
     def __init__(self, buckets: int, dim: int, kernel: int, groups: int) -> None:
@@ -115,6 +130,7 @@ class WordEncoder(nn.Module):
         self.mix = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=groups)
         self.project = nn.Linear(dim, dim)
         self.weigh = nn.Linear(dim, 1)
+        self.recur = nn.Parameter(torch.full((3,), 0.5 / FASTER))
         nn.init.normal_(self.starts.weight, std=0.3)
         nn.init.zeros_(self.counts.weight)
         nn.init.orthogonal_(self.project.weight)  # so that an untrained net already matches beginnings
@@ -140,6 +156,15 @@ class WordEncoder(nn.Module):
         weights = F.softplus((self.weigh(mixed) + counts).squeeze(-1)) * there
         return self.project(mixed) * there[..., None], weights, there
 
+    def worth(self, recurrence: Tensor) -> Tensor:
+        """Return what words of a passage are worth (...), 0 to 1, by their `recurrence_of` (..., 2).
+
+        σ(a ln tf - b ln(n / TYPICAL) + c), which is BM25's tf / (tf + K) where a is 1, with
+        K = (n / TYPICAL)^b / e^c.
+        """
+        more, longer, base = FASTER * self.recur
+        return torch.sigmoid(more * recurrence[..., 0] - longer * recurrence[..., 1] + base)
+
     def count(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """Return the number of words (texts,) of each text in `encode`."""
         return np.array([len(words_of(text)[0]) for text in texts], dtype=np.int64)
@@ -153,6 +178,7 @@ class WordEncoder(nn.Module):
         means = np.zeros((len(cut), self.dim), dtype=np.float32)
         for i, own, counts in self._outputs([words for words, _ in cut]):
             states[starts[i] : starts[i + 1]], weights[starts[i] : starts[i + 1]] = unit(own), counts
+            states[starts[i] : starts[i + 1]] *= self._worth_of(cut[i][0])[:, None]
             means[i] = unit(counts @ own)
         spans = np.concatenate([np.zeros((0, 2), dtype=np.int64), *(own for _, own in cut)])
         tokens = tuple(word for words, _ in cut for word in words)
@@ -163,7 +189,7 @@ class WordEncoder(nn.Module):
         return self.encode(texts).as_queries()
 
     def token_states(self, texts: Sequence[str]) -> list[tuple[tuple[str, ...], NDArray[np.float32]]]:
-        """Return the words and their L2-normalised states (words, dim) of each text."""
+        """Return the words and their states (words, dim), as long as they are worth, of each text."""
         found = self.encode(texts)
         return [(found.tokens_of(i), found.states_of(i)) for i in range(len(texts))]
 
@@ -173,6 +199,13 @@ class WordEncoder(nn.Module):
         for i, own, counts in self._outputs([words_of(text)[0] for text in texts]):
             means[i] = unit(counts @ own)
         return means
+
+    def _worth_of(self, words: Sequence[str]) -> NDArray[np.float32]:
+        """Return what each word (words,) of a passage is worth."""
+        with torch.inference_mode():
+            recurrence = torch.from_numpy(recurrence_of(words)).to(self.recur.device)
+            own: NDArray[np.float32] = self.worth(recurrence).cpu().numpy()
+        return own
 
     def _outputs(
         self, texts: Sequence[Sequence[str]]

@@ -10,14 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from components.models.nets.word_encoder import WordEncoder, words_of
+from components.models.recipes import _run
 from components.numerics.late_interaction import max_sim
 from components.numerics.ranking_scores import average_precision, ndcg, recall, top
 
 FILES = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
 SAMPLES = Path(__file__).resolve().parents[3] / "assets" / "samples" / "retrieval" / "turkish"
 TRAIN = {"tquad_train": "no licence file: trained and measured on, not redistributed", "enelpi_train": "MIT"}
+SENTENCES = "sts/stsb_tr_train.tsv"
 HELD_OUT = "tquad_dev"
 CHOOSING = 271  # passages for choosing, as many as in the held-out file
+BLOCKS = 6  # that share no passage
+ALIKE = 4.0  # of 5, the least similarity of two sentences that say the same
 RUN = 8  # equal words in a row that make two passages share text
 Metric = dict[str, Any]
 Scores = NDArray[np.float32]  # (queries, passages)
@@ -107,10 +111,30 @@ def pairs(data: Path) -> Collection:
     return joined([apart(read(data / "retrieval" / name, name), held) for name in TRAIN])
 
 
-def split(every: Collection, seed: int) -> tuple[Collection, Collection]:
-    """Part a block of neighbouring passages, for choosing, from the rest that shares no text with it."""
-    wanted = min(CHOOSING, len(every.passages) // 4)
-    first = int(np.random.default_rng(seed).integers(0, len(every.passages) * 3 // 4 - wanted + 1))
+def sentences(data: Path) -> Collection:
+    """Return the sentences of the Turkish STS benchmark and, as their questions, others that say the same."""
+    held = read(data / "retrieval" / HELD_OUT, HELD_OUT)
+    rows = [line.split("\t") for line in (data / "retrieval" / SENTENCES).read_text("utf-8").splitlines()[1:]]
+    alike = [(row[5], row[6]) for row in rows if float(row[4]) >= ALIKE and row[5].strip() != row[6].strip()]
+    place = {second: i for i, second in enumerate(dict.fromkeys(second for _, second in alike))}
+    grades: dict[str, dict[int, int]] = {first: {} for first, _ in alike}
+    for first, second in alike:
+        grades[first][place[second]] = 1
+    return apart(Collection("sentences", tuple(place), tuple(grades), tuple(grades.values())), held)
+
+
+def data_rows(data: Path) -> list[dict[str, str]]:
+    """Return name, SHA-256 and licence of what was read; the held-out file is measured on only."""
+    rows = {**TRAIN, HELD_OUT: f"{TRAIN['tquad_train'].split(':')[0]}: measured on, not redistributed"}
+    sums = {name: _run.digest([data / "retrieval" / name / file for file in FILES]) for name in rows}
+    rows[SENTENCES], sums[SENTENCES] = "CC BY-SA 4.0", _run.digest([data / "retrieval" / SENTENCES])
+    return [{"name": name, "sha256": sums[name], "licence": licence} for name, licence in rows.items()]
+
+
+def split(every: Collection, block: int) -> tuple[Collection, Collection]:
+    """Part one of `BLOCKS` blocks of neighbouring passages from the rest that shares no text with it."""
+    wanted = min(CHOOSING, len(every.passages) // BLOCKS)
+    first = (block % BLOCKS) * (len(every.passages) - wanted) // BLOCKS
     chosen = range(first, first + wanted)
     rest = [i for i in range(len(every.passages)) if i not in chosen]
     left_out = every.part(chosen)

@@ -10,8 +10,16 @@ import pytest
 import torch
 
 from components.models import ModelStore
-from components.models.nets.word_encoder import beginnings_of, build, rows_of, turkish_lower, words_of
-from components.models.recipes import _turkish, turkish_late
+from components.models.encode import unit
+from components.models.nets.word_encoder import (
+    beginnings_of,
+    build,
+    recurrence_of,
+    rows_of,
+    turkish_lower,
+    words_of,
+)
+from components.models.recipes import turkish_late
 from components.models.recipes._turkish_collections import (
     SAMPLES,
     Collection,
@@ -21,7 +29,10 @@ from components.models.recipes._turkish_collections import (
     figures,
     late_scores,
     read,
+    sentences,
 )
+from components.models.recipes._turkish_contrast import contrast, similarities
+from components.models.recipes._turkish_course import Course, fresh
 from components.numerics.late_interaction import max_sim
 
 TEXTS = [
@@ -39,6 +50,7 @@ def net():
     net = build(buckets=500, dim=16, kernel=5, groups=4).eval().requires_grad_(False)
     torch.nn.init.normal_(net.weigh.weight)  # so that words weigh differently
     torch.nn.init.normal_(net.counts.weight, std=0.2)
+    net.recur.copy_(torch.tensor([0.3, 0.1, -0.2]))
     return net
 
 
@@ -78,7 +90,7 @@ def test_words_of_one_stem_are_alike_before_any_training():
     net = build().eval().requires_grad_(False)
     with torch.inference_mode():
         net.mix.weight.zero_()  # each word by itself
-    states = net.encode(["kitaplarımız kitaplık tabak"]).states
+    states = unit(net.encode(["kitaplarımız kitaplık tabak"]).states)
     assert states[0] @ states[1] == pytest.approx(5 / 6, abs=0.15)  # they part at the seventh letter
     assert abs(states[0] @ states[2]) < 0.3
 
@@ -105,6 +117,22 @@ def state_by_hand(net, words, place):
     return net.project.weight.numpy() @ mixed + net.project.bias.numpy(), np.log1p(np.exp(logit))
 
 
+def worth_by_hand(words, place):
+    """BM25's share tf^a / (tf^a + K), with the numbers of the fixture times 5."""
+    same = sum(word[:5] == words[place][:5] for word in words)
+    return same**1.5 / (same**1.5 + (len(words) / 120) ** 0.5 * np.exp(1.0))
+
+
+def test_a_word_is_worth_more_where_it_recurs_and_where_the_passage_is_short(net):
+    assert recurrence_of([]).shape == (0, 2)
+    found = recurrence_of(["kitaptan", "kitap", "su", "kitabı"])
+    np.testing.assert_allclose(found, [[np.log(n), np.log(4 / 120)] for n in (2, 2, 1, 1)], rtol=1e-6)
+    lengths = [np.linalg.norm(net.encode([text]).states[0]) for text in ("su", "su suyu su", "su ay yıl gün")]
+    assert lengths[1] > lengths[2] and lengths[0] > lengths[2]
+    asked = net.encode_queries(["su suyu su"])
+    assert np.linalg.norm(asked.states, axis=1).sum() == pytest.approx(3)  # a question knows no worth
+
+
 def test_states_weights_and_means_equal_the_net_written_out(net):
     found = net.encode(TEXTS)
     for i, text in enumerate(TEXTS):
@@ -116,7 +144,8 @@ def test_states_weights_and_means_equal_the_net_written_out(net):
             continue
         states, weights = np.stack([s for s, _ in by_hand]), np.array([w for _, w in by_hand])
         normal = states / np.linalg.norm(states, axis=1, keepdims=True)
-        np.testing.assert_allclose(found.states_of(i), normal, atol=2e-5)
+        worth = np.array([worth_by_hand(words, place) for place in range(len(words))])
+        np.testing.assert_allclose(found.states_of(i), normal * worth[:, None], atol=2e-5)
         np.testing.assert_allclose(found.weights_of(i), weights, atol=2e-5)
         mean = weights @ states
         np.testing.assert_allclose(found.means[i], mean / np.linalg.norm(mean), atol=2e-5)
@@ -128,9 +157,9 @@ def test_states_weights_and_means_equal_the_net_written_out(net):
 
 def test_a_word_is_seen_two_words_to_each_side_and_no_further(net):
     words = [f"kelime{i}" for i in range(12)]
-    before = net.encode([" ".join(words)]).states
+    before = unit(net.encode([" ".join(words)]).states)
     words[6] = "başka"
-    moved = np.abs(net.encode([" ".join(words)]).states - before).max(axis=1) > 1e-6
+    moved = np.abs(unit(net.encode([" ".join(words)]).states) - before).max(axis=1) > 1e-6
     assert list(np.flatnonzero(moved)) == [4, 5, 6, 7, 8]
 
 
@@ -145,16 +174,25 @@ def test_folded_weights_make_max_sim_the_score_that_training_used(net):
     questions, passages = [TEXTS[0], TEXTS[1], TEXTS[4]], [TEXTS[3], TEXTS[4], TEXTS[0]]
     asked, plain, documents = net.encode_queries(questions), net.encode(questions), net.encode(passages)
     words = [[words_of(t)[0] for t in texts] for texts in (questions, passages)]
-    trained = _turkish.similarities(net, *words, pooled=False).numpy()
-    pooled = _turkish.similarities(net, *words, pooled=True).numpy()
+    trained = similarities(net, *words, pooled=False).numpy()
+    pooled = similarities(net, *words, pooled=True).numpy()
     for i in range(3):
         scores = max_sim(asked.states_of(i), documents.states, documents.starts)
         for j in range(3):
-            by_hand = max_sim_by_hand(plain.states_of(i), documents.states_of(j), plain.weights_of(i))
+            by_hand = max_sim_by_hand(unit(plain.states_of(i)), documents.states_of(j), plain.weights_of(i))
             assert trained[i, j] == pytest.approx(by_hand, abs=1e-5)
             assert scores[j] == pytest.approx(by_hand * len(plain.tokens_of(i)), abs=1e-4)
             assert pooled[i, j] == pytest.approx(float(plain.means[i] @ documents.means[j]), abs=1e-5)
     assert np.std(plain.weights_of(0)) > 0.01  # otherwise the weights are not tested
+
+
+def test_the_loss_by_hand():
+    logits = torch.tensor([[2.0, 0.5], [1.0, 3.0], [0.0, 1.0]], dtype=torch.float64)
+    odds = np.exp(logits.numpy())
+    there = [-np.log(odds[i, j] / odds[i].sum()) for i, j in enumerate((0, 1, 1))]
+    back = [-np.log(odds[i, j] / odds[:, j].sum()) for i, j in enumerate((0, 1, 1))]
+    by_hand = (np.mean(there) + (back[0] + (back[1] + back[2]) / 2) / 2) / 2
+    assert float(contrast(logits, torch.tensor([0, 1, 1]))) == pytest.approx(by_hand)
 
 
 COLLECTION = Collection(
@@ -163,6 +201,9 @@ COLLECTION = Collection(
     ("on sayısı nedir", "ayın adı nedir", "su kaç derecede kaynar"),
     ({0: 1}, {1: 1}, {2: 1}),
 )
+
+
+ALIKE = Collection("alike", ("Bir uçak kalkıyor.",), ("Uçak havalanıyor.",), ({0: 1},))
 
 
 def test_text_shared_with_the_held_out_file_is_not_trained_on():
@@ -195,12 +236,39 @@ def made_data(folder: Path) -> Path:
             (place / file).write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
         lines = ["query-id\tcorpus-id\tscore", *(f"q{i}\td{i}\t1" for i in rows)]
         (place / "qrels.tsv").write_text("\n".join(lines), encoding="utf-8")
+    place = folder / "retrieval" / "sts"
+    place.mkdir()
+    pairs = [f"{n}\tAdam {i} koşuyor.\tBir adam{i} koşuyor." for i, n in enumerate((5, 4, 3.9))]
+    lines = ["head", *("\t".join(["a", "b", "c", "d", pair]) for pair in pairs)]
+    (place / "stsb_tr_train.tsv").write_text("\n".join(lines), encoding="utf-8")
     return folder
+
+
+def test_sentences_that_say_the_same(tmp_path):
+    found = sentences(made_data(tmp_path))
+    assert found.queries == ("Adam 0 koşuyor.", "Adam 1 koşuyor.")
+    assert found.passages == ("Bir adam0 koşuyor.", "Bir adam1 koşuyor.") and found.grades == ({0: 1}, {1: 1})
+
+
+def test_batches_of_sentences_stand_between_those_of_passages(tmp_path):
+    passages = tuple(f"kent{i} köy" for i in range(400))
+    facts = Collection("made", passages, ("kent",) * 400, tuple({i: 1} for i in range(400)))
+    options = argparse.Namespace(minutes=9, steps=4, seed=0, work=tmp_path, device="cpu", resume=False)
+    drawn = Course(turkish_late.KIND, facts, ALIKE, options)
+    order = drawn.shuffled()
+    assert order[3] == [400] and len(order) == 9  # 8 of 48 passages
+    found = [i for batch in order if batch != [400] for i in batch]
+    assert len(set(found)) == len(found) == 384 and max(found) < 400
+    assert np.mean(np.diff(found) == 1) > 0.6  # runs of four
+    drawn.order = [[400]]
+    batch = drawn.draw()
+    assert batch.owners == [0] and set(batch.queries[0]) <= {"uçak", "havalanıyor"}
+    assert not batch.recurrences[0].any() and len(batch.recurrences[0]) == len(batch.passages[0])
 
 
 def course(work, resume):
     options = argparse.Namespace(minutes=9, steps=4, seed=0, work=work, device="cpu", resume=resume)
-    return _turkish.Course(turkish_late.KIND, COLLECTION, options)
+    return Course(turkish_late.KIND, COLLECTION, ALIKE, options)
 
 
 def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
@@ -216,7 +284,7 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
         again.advance()
     for name, tensor in straight.net.state_dict().items():
         assert torch.equal(tensor, again.net.state_dict()[name]), name
-    assert not torch.equal(straight.net.starts.weight, _turkish.fresh(0).starts.weight)
+    assert not torch.equal(straight.net.starts.weight, fresh(0).starts.weight)
 
 
 def test_the_recipe_trains_resumes_and_publishes(tmp_path):
@@ -233,7 +301,7 @@ def test_the_recipe_trains_resumes_and_publishes(tmp_path):
     assert {m["n"] for m in card["metrics"]} == {6, 148}
     net = ModelStore(folder=tmp_path / "out").get("turkish-late")
     assert net.encode(["Ankara nerede?"]).states.shape == (2, 128)
-    before, after = _turkish.fresh(0).starts.weight.detach(), net.starts.weight
+    before, after = fresh(0).starts.weight.detach(), net.starts.weight
     assert float((before - after).abs().max()) > 1e-3  # beyond float16's rounding
 
 
@@ -246,7 +314,7 @@ def test_what_ships_finds_better_than_its_means_and_untrained(models):
     stated = {(m["name"], m["n"]): m["value"] for m in card["metrics"]}
     assert found == pytest.approx(stated["nDCG@10", 148], abs=0.3)
     assert found > figures(dense_scores(net, samples), samples, "")[0]["value"] + 10
-    assert found > figures(late_scores(_turkish.fresh(0), samples), samples, "")[0]["value"]
+    assert found > figures(late_scores(fresh(0), samples), samples, "")[0]["value"]
 
 
 HISTORY = Collection(
