@@ -284,7 +284,9 @@ def test_a_resumed_run_equals_one_that_never_stopped(tmp_path):
         again.advance()
     for name, tensor in straight.net.state_dict().items():
         assert torch.equal(tensor, again.net.state_dict()[name]), name
-    assert not torch.equal(straight.net.starts.weight, fresh(0).starts.weight)
+    moved = (straight.net.starts.weight - fresh(0).starts.weight).detach().abs().max()
+    most = turkish_late.KIND.rate * turkish_late.KIND.table  # of one step of Adam
+    assert 0.5 * most < float(moved) < 4.01 * most
 
 
 def test_the_recipe_trains_resumes_and_publishes(tmp_path):
