@@ -1,6 +1,6 @@
 """Train `text-lm`, a small causal language model of modern English that can also be asked for one word.
 
-    python -m components.models.recipes.text_lm --data FOLDER --minutes 12
+    python -m components.models.recipes.text_lm --data FOLDER --minutes 27
 
 First it learns to predict the next token; from `PROMPTED_FROM` of the time on, every second batch holds
 passages in the prompt of `components.models.prompted`, and the token after the prompt should be one of the
@@ -171,7 +171,7 @@ def new_net(shape: dict[str, Any]) -> CausalLM:
 
 def main(argv: list[str] | None = None) -> Path:
     """Train, measure and publish; return the folder of the published model."""
-    options = arguments("Train text-lm on modern English.", 12, argv=argv)
+    options = arguments("Train text-lm on modern English.", 27, argv=argv)
     texts = modern.read(options.data)
     tokenizer = build_tokenizer(texts, Path(options.work) / f"{NAME}-{TOKENIZER}")
     shape = {"vocabulary": tokenizer.get_vocab_size(), **BODY}
