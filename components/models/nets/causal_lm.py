@@ -37,8 +37,8 @@ class Norm(nn.Module):
         return F.layer_norm(x, (x.shape[-1],), self.weight.to(x.dtype))
 
 
-class Block(nn.Module):
-    """Short convolution, attention, SwiGLU; each adds to the stream."""
+class BlockParts(nn.Module):
+    """What a block learns: short convolution, attention, SwiGLU; its kinds say how it attends."""
 
     def __init__(self, width: int, heads: int, hidden: int) -> None:
         """`hidden` is the inner width of SwiGLU."""
@@ -53,7 +53,17 @@ class Block(nn.Module):
         for closing in (self.out, self.down):  # an untrained block changes nothing
             nn.init.zeros_(closing.weight)
         # A learned temperature a head, since normalised queries and keys have none.
-        self.sharpness = nn.Parameter(torch.full((heads,), 0.0))
+        self.sharpness = nn.Parameter(torch.zeros(heads))
+
+    def feed(self, x: Tensor) -> Tensor:
+        """Return the stream (..., width) after SwiGLU was added."""
+        gate, value = self.up(self.norm_feed(x)).chunk(2, -1)
+        fed: Tensor = x + self.down(F.silu(gate) * value)
+        return fed
+
+
+class Block(BlockParts):
+    """Causal attention over a batch of texts; convolution, attention and SwiGLU add to the stream."""
 
     def mix(self, x: Tensor, tail: Tensor | None) -> tuple[Tensor, Tensor]:
         """Add the last inputs, weighted channel by channel, to each (batch, time, width); return the tail."""
@@ -84,13 +94,11 @@ class Block(nn.Module):
         if mask is not None:
             weights = weights + mask
         heard = (weights.softmax(-1) @ v).transpose(1, 2).reshape(batch, time, width)
-        x = x + self.out(heard)
-        gate, value = self.up(self.norm_feed(x)).chunk(2, -1)
-        return x + self.down(F.silu(gate) * value), Past(k, v, tail)
+        return self.feed(x + self.out(heard)), Past(k, v, tail)
 
 
 def rotate(x: Tensor, turn: tuple[Tensor, Tensor] | None) -> Tensor:
-    """Turn pairs of channels of (batch, time, heads, d) by the angle of their position (RoPE)."""
+    """Turn pairs of channels of (..., heads, d) by the angle of their position (RoPE)."""
     if turn is None:
         return x
     cosine, sine = turn

@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from components.models.nets.causal_lm import Norm
+from components.models.nets.causal_lm import TAPS, BlockParts, rotate
 
 SPAN = 32  # slots; the longest word
 SPEED = 100.0  # the slowest rotary pair turns this many times slower than the fastest
-TAPS = 3
 MASKED = -1e4
 
 
@@ -26,7 +25,7 @@ class Packing(NamedTuple):
 
     `size` slots count, those after them fill the last span. `word` and `place` are (slots,); `cosine` and
     `sine` (slots, 1, d) turn queries and keys by the place in the word; `mask` (spans, 1, SPAN, 2 SPAN) is
-    added to the scores; `reach` (TAPS, slots, 1) is 1 where the slot i + 1 before is of the same word.
+    added to the scores; `reach` (TAPS - 1, slots, 1) is 1 where the slot i + 1 before is of the same word.
     """
 
     size: int
@@ -62,28 +61,13 @@ def pack(lengths: Tensor, turned: int, dtype: torch.dtype, multiple: int = SPAN)
     index = torch.arange(2 * SPAN, device=word.device)
     seen = (own[:, :, None] == heard[:, None]) & (index <= index[:SPAN, None] + SPAN)
     mask = torch.zeros(seen.shape, dtype=dtype, device=word.device).masked_fill_(~seen, MASKED)
-    reach = torch.stack([place > i for i in range(TAPS)])[..., None]
+    reach = torch.stack([place > i for i in range(TAPS - 1)])[..., None]
     return Packing(size, word, place, angles.cos().to(dtype), angles.sin().to(dtype), mask[:, None],
                    reach.to(dtype))  # fmt: skip
 
 
-class WordBlock(nn.Module):
+class WordBlock(BlockParts):
     """Short convolution, causal attention, SwiGLU, all of them inside a word; each adds to the stream."""
-
-    def __init__(self, width: int, heads: int, hidden: int) -> None:
-        """`hidden` is the inner width of SwiGLU."""
-        super().__init__()
-        self.heads = heads
-        self.norm_attend, self.norm_feed = Norm(width), Norm(width)
-        self.taps = nn.Parameter(torch.zeros(TAPS, width))
-        self.qkv = nn.Linear(width, 3 * width, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.up = nn.Linear(width, 2 * hidden, bias=False)
-        self.down = nn.Linear(hidden, width, bias=False)
-        for closing in (self.out, self.down):  # an untrained block changes nothing
-            nn.init.zeros_(closing.weight)
-        # A learned temperature a head, since normalised queries and keys have none.
-        self.sharpness = nn.Parameter(torch.zeros(heads))
 
     def mix(self, x: Tensor, packing: Packing) -> Tensor:
         """Add the slots before in the same word, weighted channel by channel, to each of (slots, width)."""
@@ -98,9 +82,7 @@ class WordBlock(nn.Module):
         size = width // self.heads
         q, k, v = self.qkv(x).split(width, -1)
         both = F.layer_norm(torch.stack([q, k], 1).view(slots, 2 * self.heads, size), (size,))
-        first, second = both.chunk(2, -1)
-        both = both * packing.cosine + torch.cat([-second, first], -1) * packing.sine
-        q, k = both.chunk(2, 1)
+        q, k = rotate(both, (packing.cosine, packing.sine)).chunk(2, 1)
         scale = self.sharpness.exp()[:, None, None] / math.sqrt(size)
         weights = (spans(q) * scale.to(q.dtype)) @ pairs(k).transpose(-1, -2) + packing.mask
         heard = weights.softmax(-1) @ pairs(v.view(slots, self.heads, size))
@@ -108,10 +90,7 @@ class WordBlock(nn.Module):
 
     def forward(self, x: Tensor, packing: Packing) -> Tensor:
         """Return the stream (slots, width) after this block."""
-        x = x + self.out(self.attend(self.mix(self.norm_attend(x), packing), packing))
-        gate, value = self.up(self.norm_feed(x)).chunk(2, -1)
-        after: Tensor = x + self.down(F.silu(gate) * value)
-        return after
+        return self.feed(x + self.out(self.attend(self.mix(self.norm_attend(x), packing), packing)))
 
 
 def spans(x: Tensor) -> Tensor:

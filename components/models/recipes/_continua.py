@@ -15,6 +15,7 @@ from torch import nn
 
 from components.models.recipes._speech_corpus import decode
 from components.models.recipes._speech_scores import at_level
+from components.numerics.ranking_scores import paired_bootstrap
 
 DRAWS, SEED = 10_000, 3
 Curve = NDArray[np.float64]
@@ -56,11 +57,10 @@ def sharpness_figures(net: nn.Module, folder: Path) -> tuple[dict[str, float], i
     if not found:
         return {}, 0
     ours, theirs = np.array(found).T
-    drawn = np.random.default_rng(SEED).integers(0, len(found), (DRAWS, len(found)))
-    low, high = np.quantile((theirs - ours)[drawn].mean(axis=1), [0.025, 0.975])
+    _, low, high = paired_bootstrap(ours, theirs, DRAWS, SEED)
     return {
         "categorical sharpness index of features": float(ours.mean()),
         "categorical sharpness index of log-mel": float(theirs.mean()),
-        "categorical sharpness, log-mel minus features, 2.5 %": float(low),
-        "categorical sharpness, log-mel minus features, 97.5 %": float(high),
+        "categorical sharpness, log-mel minus features, 2.5 %": low,
+        "categorical sharpness, log-mel minus features, 97.5 %": high,
     }, len(found)

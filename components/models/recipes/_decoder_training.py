@@ -13,7 +13,7 @@ from components.models.nets.syllable_decoder import SyllableDecoder, spoken
 from components.models.recipes import _resynthesis_corpus as corpus
 from components.models.recipes._decoder_start import start
 from components.models.recipes._phone_ear import PhoneEar, heard_apart
-from components.models.recipes._resumable import Resumable, muon_and_adamw
+from components.models.recipes._resumable import Resumable, moving_average, muon_and_adamw
 from components.models.recipes._resynthesis_scores import decoded, level_apart
 
 RATE = 1e-3
@@ -78,7 +78,7 @@ class Training(Resumable):
         net.to(options.device)
         inner = ("blocks", "polish.mix")
         deep = [p for n, p in net.named_parameters() if n.startswith(inner) and p.ndim == 2]
-        super().__init__(options, name, net, muon_and_adamw(net, deep, RATE), follow)
+        super().__init__(options, name, net, muon_and_adamw(net, deep, RATE), moving_average(200))
         self.budget.started = started - self.spent  # what the closed form took counts
 
     def batch(self) -> dict[str, Tensor]:
@@ -139,11 +139,6 @@ class Training(Resumable):
                 saved = time.process_time()
                 self.save()
         self.save()
-
-
-def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
-    """Return the moving average after one more step, over 200 steps or, while young, a tenth of all."""
-    return average + (current - average) * max(1 / 200, 10 / (10 + float(seen)))
 
 
 @torch.inference_mode()

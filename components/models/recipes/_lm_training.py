@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from components.models.recipes._resumable import Resumable
+from components.models.recipes._resumable import Optimisers, Resumable, moving_average, muon_and_adamw
 
 RATE = 0.012
 WARM_UP = 100  # steps
@@ -72,24 +72,11 @@ def crops(stream: NDArray[np.integer[Any]], length: int, batch: int, seed: int, 
     return torch.from_numpy(np.stack([stream[s : s + length + 1] for s in starts]).astype(np.int64))
 
 
-def optimisers(net: nn.Module, rate: float = RATE) -> tuple[torch.optim.Optimizer, ...]:
+def optimisers(net: nn.Module, rate: float = RATE) -> Optimisers:
     """Return Muon for the matrices of all blocks and AdamW for tables, gains and everything else."""
     inner = [p for name, p in net.named_parameters() if p.ndim == 2 and "blocks." in name
              and name.endswith("weight")]  # fmt: skip
-    chosen = {id(p) for p in inner}
-    rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
-    found: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.97), weight_decay=0.0)
-    ]
-    if inner:
-        found.insert(0, torch.optim.Muon(inner, lr=rate, momentum=0.95, weight_decay=0.02,
-                                         adjust_lr_fn="match_rms_adamw"))  # fmt: skip
-    return tuple(found)
-
-
-def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
-    """Return the moving average after one more step, over 200 steps or, while young, a tenth of all."""
-    return average + (current - average) * max(0.005, 10 / (10 + float(seen)))
+    return muon_and_adamw(net, inner, rate, decay=(0.02, 0.0), beta=0.97)
 
 
 class Training(Resumable):
@@ -103,7 +90,7 @@ class Training(Resumable):
         self.loss, self.rate = loss, rate
         self.curve: list[tuple[int, float]] = []
         net = net.to(options.device)
-        super().__init__(options, name, net, optimisers(net, rate), follow)
+        super().__init__(options, name, net, optimisers(net, rate), moving_average(200))
 
     def advance(self) -> float:
         """Train on the next batch and return its loss in nats."""

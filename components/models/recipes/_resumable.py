@@ -79,11 +79,32 @@ class Resumable:
         self.step += 1
 
 
-def muon_and_adamw(net: nn.Module, inner: Sequence[Tensor], rate: float) -> Optimisers:
-    """Return Muon for the matrices inside blocks, where it learns faster, and AdamW for the rest."""
+def muon_and_adamw(
+    net: nn.Module,
+    inner: Sequence[Tensor],
+    rate: float,
+    decay: tuple[float, float] = (0.03, 0.01),
+    beta: float = 0.98,
+) -> Optimisers:
+    """Return Muon for the matrices inside blocks, where it learns faster, and AdamW for the rest.
+
+    `decay` are their weight decays, `beta` is AdamW's second.
+    """
     chosen = {id(p) for p in inner}
-    rest = [p for p in net.parameters() if id(p) not in chosen]
-    return (
-        torch.optim.Muon(inner, lr=rate, momentum=0.95, weight_decay=0.03, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=rate, betas=(0.9, 0.98), weight_decay=0.01),
+    rest = [p for p in net.parameters() if id(p) not in chosen and p.requires_grad]
+    adamw = torch.optim.AdamW(rest, lr=rate, betas=(0.9, beta), weight_decay=decay[1])
+    if not inner:
+        return (adamw,)
+    muon = torch.optim.Muon(
+        inner, lr=rate, momentum=0.95, weight_decay=decay[0], adjust_lr_fn="match_rms_adamw"
     )
+    return muon, adamw
+
+
+def moving_average(steps: int) -> Follow:
+    """Return the rule of a moving average over so many steps or, while young, a tenth of all."""
+
+    def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
+        return average + (current - average) * max(1 / steps, 10 / (10 + float(seen)))
+
+    return follow

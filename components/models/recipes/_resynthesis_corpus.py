@@ -4,7 +4,9 @@ The voice is flite's `slt`. So that other speakers can be heard too, some clips 
 target is `slt` saying the same words, moved phone by phone to the times of `rms`.
 """
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -43,7 +45,7 @@ class Clip:
 
     said: SpeechTokens
     mel: NDArray[np.float16]
-    phones: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
+    phones: NDArray[np.uint8]
     text: str = ""
     wave: NDArray[np.float32] | None = None
 
@@ -150,24 +152,23 @@ def training_lines(data: Path, seed: int, first: int, count: int) -> list[str]:
     return english_sentences(data / "text" / "novels_train.txt", first + count, seed + 20)[first:]
 
 
-def make_training(data: Path, seed: int, first: int, count: int, listener: Listener) -> list[Clip]:
+def make_training(data: Path, seed: int, first: int, count: int, listener: Listener) -> dict[str, list[Clip]]:
     """Make a part of what is trained on: three of four sentences by `slt`, the fourth by `rms`."""
     lines = training_lines(data, seed, first, count)
     own = [line for i, line in enumerate(lines) if i % 4 != 3]
     flite = Flite()
-    return clips(own, VOICE, listener, flite=flite) + clips(lines[3::4], OTHER, listener, flite=flite)
+    others = clips(lines[3::4], OTHER, listener, flite=flite)
+    return {"training": clips(own, VOICE, listener, flite=flite) + others}
 
 
 def training(data: Path, work: Path, seed: int, count: int, listener: Listener) -> list[Clip]:
     """Return what is trained on; each `PART` of it is made once a work folder, so that it can be stopped."""
     made: list[Clip] = []
     for first in range(0, count, PART):
-        path = work / "spoken" / f"{seed}-{first}-{min(PART, count - first)}.pt"
-        groups = cached(path)
-        if groups is None:
-            part = make_training(data, seed, first, min(PART, count - first), listener)
-            groups = cached(path, {"training": part})
-        made += (groups or {})["training"]
+        size = min(PART, count - first)
+        path = work / "spoken" / f"{seed}-{first}-{size}.pt"
+        part = partial(make_training, data, seed, first, size, listener)
+        made += made_once(path, part, np.float16)["training"]
     return made
 
 
@@ -201,11 +202,11 @@ def speakable(line: str, known: set[str]) -> bool:
     return 5 <= len(words) <= 14 and not any(c.isdigit() for c in line) and known.issuperset(words)
 
 
-def packed(made: list[Clip]) -> list[dict[str, object]]:
-    """Return clips as tensors and texts, which a checkpoint can hold."""
+def packed(made: list[Clip], kind: type[np.floating]) -> list[dict[str, object]]:
+    """Return clips as tensors and texts, which a checkpoint can hold; token vectors as `kind`."""
     out: list[dict[str, object]] = []
     for c in made:
-        arrays = {"vectors": c.said.vectors.astype(np.float16), "bounds": c.said.bounds,
+        arrays = {"vectors": c.said.vectors.astype(kind), "bounds": c.said.bounds,
                   "pitch": c.said.pitch, "level": c.said.level, "mel": c.mel, "phones": c.phones}  # fmt: skip
         row: dict[str, object] = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in arrays.items()}
         out.append({**row, "seconds": c.said.seconds, "text": c.text,
@@ -220,15 +221,19 @@ def unpacked(rows: list[dict[str, torch.Tensor]]) -> list[Clip]:
         said = SpeechTokens(r["vectors"].float().numpy(), r["bounds"].numpy(), r["pitch"].numpy(),
                             r["level"].numpy(), float(r["seconds"]))  # fmt: skip
         wave = None if r["wave"] is None else r["wave"].numpy()
-        phones = r["phones"].numpy() if "phones" in r else np.zeros(0, np.uint8)
-        made.append(Clip(said, r["mel"].numpy(), phones, str(r["text"]), wave))
+        made.append(Clip(said, r["mel"].numpy(), r["phones"].numpy(), str(r["text"]), wave))
     return made
 
 
-def cached(path: Path, groups: dict[str, list[Clip]] | None = None) -> dict[str, list[Clip]] | None:
-    """Write groups of clips, or read what was written; nothing where there is no such file."""
-    if groups is not None:
-        save_checkpoint(path, **{name: packed(made) for name, made in groups.items()})
-        return groups
-    state = load_checkpoint(path)
-    return None if state is None else {name: unpacked(rows) for name, rows in state.items()}
+def made_once(
+    path: Path, make: Callable[[], dict[str, list[Clip]]], kind: type[np.floating]
+) -> dict[str, list[Clip]]:
+    """Return groups of clips as a file has them, which is written first where it is missing.
+
+    What was just made is read back too: token vectors are kept as `kind`, and the first run shall see what
+    every later one does.
+    """
+    if not path.exists():
+        save_checkpoint(path, **{name: packed(made, kind) for name, made in make().items()})
+    state = load_checkpoint(path) or {}
+    return {name: unpacked(rows) for name, rows in state.items()}

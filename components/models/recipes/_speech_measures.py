@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from components.models.encode import unit
 from components.models.nets.syllable_encoder import build
 from components.models.recipes._speech_batches import simple
 from components.models.recipes._speech_corpus import UNSEEN_LANGUAGES, Corpus
@@ -160,12 +161,12 @@ def flatness_rows(net: nn.Module, corpus: Corpus) -> list[Metric]:
     inside, across, norms = [], [], []
     for utterance, c in zip(corpus["espeak_unseen"], curves(net, corpus["espeak_unseen"]), strict=True):
         length = np.linalg.norm(c.features, axis=1)
-        unit = c.features / np.maximum(length, 1e-9)[:, None]
-        centres = (np.arange(len(unit)) + 0.5) * 0.02
+        normed = c.features / np.maximum(length, 1e-9)[:, None]
+        centres = (np.arange(len(normed)) + 0.5) * 0.02
         index = np.searchsorted(utterance.syllables[:, 0], centres, "right") - 1
         spoken = (index >= 0) & (centres < utterance.syllables[np.maximum(index, 0), 1])
         gap = 4  # frames: 80 ms apart
-        cosine = (unit[gap:] * unit[:-gap]).sum(1)
+        cosine = (normed[gap:] * normed[:-gap]).sum(1)
         both = spoken[gap:] & spoken[:-gap]
         same = index[gap:] == index[:-gap]
         inside.append(cosine[both & same])
@@ -197,9 +198,9 @@ def margin_rows(net: nn.Module, utterances: list[Utterance]) -> list[Metric]:
         centres = (np.arange(len(c.features)) + 0.5) / RATE
         inside = [(centres >= start) & (centres < end) for start, end in utterance.syllables]
         spoken = [c.features[i] for i in inside if i.any()]
-        means = np.stack([_unit(frames.mean(0)) for frames in spoken])
+        means = np.stack([unit(frames.mean(0)) for frames in spoken])
         for at, frames in enumerate(spoken):
-            cosines = _unit(frames) @ means.T
+            cosines = unit(frames) @ means.T
             own.append(cosines[:, at])
             following.append(cosines[:, at + 1 : at + 2].ravel())
             others.append(np.delete(cosines, at, axis=1).ravel())
@@ -209,11 +210,6 @@ def margin_rows(net: nn.Module, utterances: list[Utterance]) -> list[Metric]:
         for what, values in (("its syllable", own), ("the next syllable", following),
                              ("another syllable of the utterance", others))
     ]  # fmt: skip
-
-
-def _unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return np.asarray(vectors / np.maximum(length, 1e-9))
 
 
 def unit_rows(net: nn.Module, utterances: list[Utterance]) -> list[Metric]:

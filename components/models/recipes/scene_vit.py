@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from components.models.nets.dense_vit import DenseViT, build
-from components.models.recipes._resumable import Optimisers, Resumable, muon_and_adamw
+from components.models.recipes._resumable import Optimisers, Resumable, moving_average, muon_and_adamw
 from components.models.recipes._run import arguments, publish
 from components.numerics.scene_shapes import COLOURS, TEXTURES
 from components.numerics.scenes import CLASSES, HELD_OUT_SEEDS, HELD_OUT_STYLE, Scene, scene
@@ -110,11 +110,6 @@ def fast_attention() -> Iterator[None]:
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(False)
 
 
-def follow(average: Tensor, current: Tensor, seen: Tensor | int) -> Tensor:
-    """Return the moving average after one more step, over 500 steps or, while young, a tenth of all."""
-    return average + (current - average) * max(0.002, 10 / (10 + float(seen)))
-
-
 class Training(Resumable):
     """A run with a moving average of the weights; the scenes of a step follow from its number."""
 
@@ -124,7 +119,7 @@ class Training(Resumable):
         torch.manual_seed(options.seed)
         net = build(**NET).to(options.device)
         self.fresh: tuple[int, float] | None = None  # step and seconds at which the decoder was left alone
-        super().__init__(options, NAME, net, optimisers(net), follow)
+        super().__init__(options, NAME, net, optimisers(net), moving_average(500))
         if options.decoder_only:
             self._leave_decoder()
 

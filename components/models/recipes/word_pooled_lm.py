@@ -23,11 +23,14 @@ from components.models.nets.word_pooled import WordPooledLM, build
 from components.models.recipes import _word_measures
 from components.models.recipes._lm_training import Training, crops, read_out_loss
 from components.models.recipes._run import arguments, load_checkpoint, publish
-from components.models.recipes._text_lm import folder_of, read_bytes
+from components.models.recipes._text_lm import folder_of, read_bytes, reader
 from components.models.store import BUNDLED, ModelStore
 from components.models.tokenizer_training import stretches
+from components.models.tokenizer_transfer import token_strings
+from components.models.vocabularies import bundled
 from components.models.weights import round_as_stored
 from components.models.word_units import CANVAS, PATTERN, padded, pieces
+from components.numerics.token_alignment import byte_letters
 from components.settings import Settings
 
 NAME = "word-pooled-lm"
@@ -106,24 +109,10 @@ def rivals() -> dict[str, _word_measures.Rival]:
     if TWIN in store.names():
         found[TWIN] = _word_measures.Rival(store.get(TWIN), read_bytes, single)
     if "bpe-lm" in store.names():
-        from components.models.vocabularies import bundled
-
-        tokenizer = bundled(BUNDLED / "text-tokenizers")["bpe"].tokenizer
-        spelled = {letter: byte for byte, letter in _byte_letters().items()}
-        names = [""] * tokenizer.get_vocab_size()
-        for token, i in tokenizer.get_vocab().items():
-            names[i] = token
-        spelling = [bytes(spelled[letter] for letter in token) for token in names]
-        found["bpe-lm"] = _word_measures.Rival(store.get("bpe-lm"), lambda w: list(tokenizer.encode(w).ids),
-                                               spelling)  # fmt: skip
+        vocabulary, letters = bundled(BUNDLED / "text-tokenizers")["bpe"], byte_letters()
+        spelling = [bytes(letters[letter] for letter in token) for token in token_strings(vocabulary)]
+        found["bpe-lm"] = _word_measures.Rival(store.get("bpe-lm"), reader("bpe"), spelling)
     return found
-
-
-def _byte_letters() -> dict[int, str]:
-    """Return the printable letter that a byte-level vocabulary writes for each byte."""
-    plain = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in plain]
-    return {**{byte: chr(byte) for byte in plain}, **{byte: chr(256 + n) for n, byte in enumerate(others)}}
 
 
 def evaluate(model: Any, data: Path, work: Path) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ from components.models.recipes._resynthesis_corpus import (
     Listener,
     by_frame,
     clips,
+    made_once,
     moved,
     speakable,
 )
@@ -188,6 +189,23 @@ def test_units_follow_what_is_said_and_not_how_loud():
     assert max(float((unit == own).float().mean()), float((unit != own).float().mean())) > 0.95
     mean = torch.stack([net.squeezed(tokens[unit == u]).mean(0) for u in (0, 1)])
     torch.testing.assert_close(net.embedding.detach(), mean.detach(), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_the_first_run_sees_the_clips_that_every_later_one_reads(tmp_path, kind):
+    said = made_up(3, 1.0, 0)
+    clip = Clip(said, np.full((80, 3), 0.3, np.float16), np.arange(80, dtype=np.uint8), "a line", None)
+    asked = []
+
+    def make():
+        asked.append(True)
+        return {"training": [clip]}
+
+    runs = [made_once(tmp_path / "clips.pt", make, kind)["training"][0] for _ in range(2)]
+    assert asked == [True]
+    for run in runs:
+        assert (run.said.vectors == said.vectors.astype(kind)).all() and run.said.vectors.dtype == np.float32
+        assert (run.mel == clip.mel).all() and (run.phones == clip.phones).all() and run.text == "a line"
 
 
 def test_each_frame_has_the_phone_at_its_middle():

@@ -265,15 +265,12 @@ def test_curves_are_compared_after_the_same_time(tmp_path):
     assert words.bytes_per_word() == 20 / 3
 
 
-def test_byte_letters_spell_a_byte_level_vocabulary():
-    from components.models.store import BUNDLED
-    from components.models.vocabularies import bundled
-
-    tokenizer = bundled(BUNDLED / "text-tokenizers")["bpe"].tokenizer
-    letters = word_pooled_lm._byte_letters()
-    spelled = "".join(letters[byte] for byte in " été\n".encode())
-    assert "".join(tokenizer.encode(" été\n").tokens) == spelled
-    assert len(set(letters.values())) == 256
+def test_the_tokens_of_rivals_are_spelled_in_bytes():
+    rivals = word_pooled_lm.rivals()
+    assert set(rivals) == {"byte-lm", "bpe-lm"}
+    for rival in rivals.values():
+        assert b"".join(rival.token_bytes[i] for i in rival.encode(" été\n")) == " été\n".encode()
+        assert set(rival.token_bytes) >= {bytes([i]) for i in range(256)}
 
 
 def test_three_steps_of_the_recipe_train_resume_and_publish(tmp_path, monkeypatch):
