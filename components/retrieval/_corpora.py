@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -18,6 +20,10 @@ BUNDLED = Path(__file__).resolve().parents[2] / "assets" / "samples" / "retrieva
 TITLES = {"english": "English encyclopedia", "turkish": "Turkish encyclopedia"}
 MOST_BYTES = 40 << 20  # of one file, unpacked
 MOST_MEMBERS = 1000  # files in a zip
+# What zipfile raises for a zip it cannot read: its list or a compressed stream is broken, the compression
+# is unknown to it (NotImplementedError), a password is wanted (RuntimeError), the end comes too soon.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, RuntimeError, EOFError,
+              OSError)  # fmt: skip
 BEIR_FILES = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
 TEXT_COLUMNS, ID_COLUMNS = ("text", "document", "content", "body"), ("_id", "id", "doc_id", "docid")
 
@@ -181,9 +187,10 @@ def _unzipped(data: bytes) -> dict[str, bytes]:
                     f"The zip holds {len(members):,} files; a BEIR folder has three: zip only these."
                 )
             return {name: _unpacked(folder, member) for name, member in _wanted(members).items()}
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError):
+    except UNREADABLE:
         raise InputError(
-            "The zip is damaged or encrypted; zip the BEIR folder again, without a password."
+            "The zip is damaged, encrypted or packed in an unusual way; zip the BEIR folder again, without a "
+            "password."
         ) from None
 
 

@@ -106,6 +106,29 @@ def test_beir_zip(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.zip"]
 
 
+@pytest.mark.parametrize("packed", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_zips_that_cannot_be_read_are_refused(tmp_path, packed):
+    path = tmp_path / "c.zip"
+    with zipfile.ZipFile(path, "w", packed) as out:
+        out.writestr("corpus.jsonl", "\n".join(f'{{"_id": "{i}", "text": "{i * i}"}}' for i in range(400)))
+    good = path.read_bytes()
+    listed = good.rindex(b"PK\x01\x02")
+    assert len(from_file(path).documents) == 400
+
+    def changed(values):
+        data = bytearray(good)
+        for place, value in values.items():
+            data[place] ^= value
+        path.write_bytes(data)
+        with pytest.raises(InputError, match="damaged, encrypted or packed in an unusual way"):
+            from_file(path)
+
+    for place in range(60, 300, 30):
+        changed({place: 0xFF, place + 7: 0x55, place + 11: 0x0F})  # the stream itself
+    changed({6: 1, listed + 8: 1})  # a password is asked for
+    changed({8: 99 ^ packed, listed + 10: 99 ^ packed})  # AES, which zipfile does not know
+
+
 def test_beir_without_queries_and_trec_qrels():
     assert beir({"corpus.jsonl": CORPUS}, "x").queries == {}
     files = {"corpus.jsonl": CORPUS, "queries.jsonl": QUERIES, "qrels.tsv": b"q 0 b 1\n"}
