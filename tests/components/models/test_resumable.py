@@ -5,7 +5,7 @@ import argparse
 import pytest
 import torch
 
-from components.models.recipes._resumable import Resumable
+from components.models.recipes._resumable import Resumable, moving_average, muon_and_adamw
 
 
 class Counted(Resumable):
@@ -62,3 +62,26 @@ def test_a_run_is_over_by_its_time_or_its_steps(tmp_path):
     run.budget.started -= 150
     assert run.done() == pytest.approx(0.5, abs=0.01)
     assert Counted(options(tmp_path)).done() < 0.01
+
+
+@pytest.mark.parametrize(("steps", "seen", "share"), [(200, 0, 1), (200, 90, 1 / 10), (200, 9990, 1 / 200),
+                                                      (500, 9990, 1 / 500), (4, 90, 1 / 4)])  # fmt: skip
+def test_a_moving_average_takes_in_a_tenth_of_all_steps_and_later_a_fixed_number(steps, seen, share):
+    average, current = torch.tensor([1.0, 3.0]), torch.tensor([5.0, 3.0])
+    found = moving_average(steps)(average, current, torch.tensor(seen))
+    assert found.tolist() == pytest.approx([1 + 4 * share, 3])
+
+
+def test_what_is_frozen_is_given_to_no_optimiser_and_decays_are_as_asked():
+    """After one step without any gradient only weight decay, rate times decay, has moved a weight."""
+    net = torch.nn.ParameterDict({name: torch.nn.Parameter(torch.ones(2, 2)) for name in "abc"})
+    net["c"].requires_grad_(False)
+    for one in muon_and_adamw(net, [net["a"]], 0.5, decay=(0.2, 0.1), beta=0.9):
+        for group in one.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter)
+        one.step()
+    assert [float(net[name].detach().mean()) for name in "abc"] == pytest.approx([0.9, 0.95, 1.0])
+    (alone,) = muon_and_adamw(net, [], 0.5)
+    assert {id(p) for group in alone.param_groups for p in group["params"]} == {id(net["a"]), id(net["b"])}
+    assert alone.param_groups[0]["betas"] == (0.9, 0.98)
